@@ -1,0 +1,37 @@
+PYTHON ?= python3
+HARNESS := .venv/bin/harness
+
+.PHONY: grid test test-slow tiny lint format tiny-model clean
+
+grid: .venv/installed  ## train the default grid and write leaderboards/default/
+	$(HARNESS) run --grid
+
+tiny: .venv/installed  ## every pair of the default grid as a smoke test
+	$(HARNESS) run --grid --tiny --out runs/leaderboard-tiny
+
+test: .venv/installed lint  ## what CI runs
+	.venv/bin/python -m pytest -m "not slow" -n auto
+
+test-slow: .venv/installed  ## checks that take minutes
+	.venv/bin/python -m pytest -m slow
+
+lint: .venv/installed  ## style, types, layers
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+format: .venv/installed
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+tiny-model: .venv/installed  ## pretrain the embedded model again (minutes)
+	.venv/bin/python -m harness.miniature.pretrain --out harness/assets/tiny
+
+.venv/installed: pyproject.toml
+	test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --editable ".[dev]"
+	touch $@
+
+clean:  ## remove the environment; runs and leaderboards stay
+	rm -rf .venv

@@ -1,0 +1,60 @@
+"""What there is to choose from: data sets, components and models, with settings, defaults and papers."""
+
+from __future__ import annotations
+
+import importlib.util
+import textwrap
+from pathlib import Path
+from typing import Any
+
+from harness import plugins
+from harness.settings import describe, spell
+
+
+def rows(what: str) -> list[dict[str, Any]]:
+    """One row a plugin or model, as `harness list WHAT --json` prints them."""
+    if what == "models":
+        return [{"name": name, "settings": []} for name in _models()]
+    return [_row(what, plugins.get(what, name)) for name in plugins.names(what)]
+
+
+def text(what: str, rows: list[dict[str, Any]]) -> str:
+    """The same for people."""
+    if what == "models":
+        names = textwrap.fill(", ".join(row["name"] for row in rows), 110)
+        return f"{names}\n\nmodel.name takes any of these; model.pretrained an open_clip tag or a weights file"
+    return "\n\n".join(_entry(row) for row in rows)
+
+
+def _row(what: str, cls: Any) -> dict[str, Any]:
+    summary = " ".join((cls.__doc__ or "").split("\n\n")[0].split())
+    row = {"name": cls.name, "summary": summary, "paper": cls.paper, "settings": describe(cls.Settings)}
+    if what == "datasets":
+        row |= {"title": cls.title, "classes": list(cls.classes), "official": cls.official, "metric": cls.metric}
+    else:
+        row |= {"requires": dict(cls.requires), "excludes": dict(cls.excludes)}
+    return row
+
+
+def _entry(row: dict[str, Any]) -> str:
+    lines = [row["name"] + (f": {row['title']}" if "title" in row else "")]
+    lines += textwrap.wrap(row["summary"], 106, initial_indent="  ", subsequent_indent="  ")
+    lines.append(f"  paper: {row['paper']}")
+    if "classes" in row:
+        sizes = ", ".join(f"{split} {size}" for split, size in row["official"].items())
+        lines.append(f"  classes: {', '.join(row['classes'])}; official clips: {sizes or 'unknown'}")
+    for verb in ("requires", "excludes"):
+        lines += [f"  {verb} {name}: {why}" for name, why in row.get(verb, {}).items()]
+    for setting in row["settings"]:
+        facts = ", ".join(filter(None, (setting["unit"], setting["range"])))
+        default = spell(setting["default"]) or '""'
+        lines.append(f"    {setting['name']} = {default:<12} {setting['help']}" + (f" ({facts})" if facts else ""))
+    return "\n".join(lines)
+
+
+def _models() -> list[str]:
+    """open_clip's model names, read from its folder so that listing them does not import it."""
+    spec = importlib.util.find_spec("open_clip")
+    assert spec is not None and spec.origin is not None
+    configs = Path(spec.origin).parent / "model_configs"
+    return ["tiny", *sorted(path.stem for path in configs.glob("*.json"))]

@@ -1,0 +1,246 @@
+"""The command line: arguments in, text out. What a command does is in the room that it imports when called.
+
+Nothing heavy is imported at the top, so that `--help`, `report` and `show` answer at once and never load torch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from harness import __version__, plugins
+from harness.errors import BadInput
+
+EXAMPLES = """\
+examples:
+  harness run --grid                          train grids/default.toml, write leaderboards/default/
+  harness run --grid --tiny                   the same pairs as a smoke test of a minute or two
+  harness run --datasets caer --methods "prompt+ldl,prompt+lsr" --seeds 0,1,2
+  harness run --grid mine.toml --set ldl.temperature=0.05 --set data.caer.root=/data/CAER
+  accelerate launch --config_file accelerate_config.yaml harness run --grid
+  harness plan --grid                         what would run, what is done
+  harness show RUN                            one run: curves, scores, the command that repeats it
+
+exit codes: 0 all done, 1 some runs failed (the rest finished), 2 bad input (nothing started), 3 interrupted
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code; the last line says the outcome in words."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    arguments = _parser().parse_args(argv)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        for file in arguments.plugin:
+            plugins.add_file(file)
+        return arguments.command(arguments, argv)
+    except BadInput as error:
+        print(f"harness: bad input: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("harness: interrupted; finished runs are kept, run the same command again to go on", file=sys.stderr)
+        return 3
+    except BrokenPipeError:  # `harness plan | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _interrupt(signum: int, frame: Any) -> None:
+    raise KeyboardInterrupt
+
+
+# ── commands ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def run(arguments: argparse.Namespace, argv: list[str]) -> int:
+    grid = _grid(arguments)
+    from harness import launch, plan, schedule
+    from harness.store import Store
+
+    planned, store = plan.plan(grid), Store(arguments.runs)
+    leads = launch.here().leads
+    if leads:
+        store.write_plan(grid.name, plan.as_json(planned, store))
+    outcome = schedule.run(planned, store, arguments.placement, arguments.workers, argv)
+    if not leads:
+        return 1 if outcome.failed else 0
+    if outcome.done:
+        from harness.leaderboard import report as write
+
+        page = write(store, grid.name, Path(arguments.out or Path("leaderboards") / grid.name))
+        print(f"leaderboard: {page}")
+    for failure in outcome.failed:
+        error = failure["error"]
+        print(f"failed: {failure['run_id']}: {error['type']}: {error['message'].splitlines()[0]}", file=sys.stderr)
+    wanted = sum(run.wanted for run in planned.runs)
+    print(f"harness: {outcome.done} of {wanted} runs done, {len(outcome.failed)} failed")
+    return 1 if outcome.failed else 0
+
+
+def plan(arguments: argparse.Namespace, argv: list[str]) -> int:
+    grid = _grid(arguments)
+    from harness import plan as planning
+    from harness.store import Store
+
+    store = Store(arguments.runs)
+    planned = planning.as_json(planning.plan(grid), store)
+    store.write_plan(grid.name, planned)
+    print(json.dumps(planned, indent=2) if arguments.json else planning.as_text(planned))
+    return 0
+
+
+def report(arguments: argparse.Namespace, argv: list[str]) -> int:
+    from harness.leaderboard import report as write
+    from harness.store import Store
+
+    grid = Path(arguments.grid).stem if arguments.grid else None
+    print(f"leaderboard: {write(Store(arguments.runs), grid, Path(arguments.out))}")
+    return 0
+
+
+def list_plugins(arguments: argparse.Namespace, argv: list[str]) -> int:
+    from harness import catalogue
+
+    rows = catalogue.rows(arguments.what)
+    print(json.dumps(rows, indent=2) if arguments.json else catalogue.text(arguments.what, rows))
+    return 0
+
+
+def show(arguments: argparse.Namespace, argv: list[str]) -> int:
+    from harness import show as showing
+    from harness.store import Store
+
+    record = Store(arguments.runs).find(arguments.run)
+    print(json.dumps(showing.as_json(record), indent=2) if arguments.json else showing.text(record))
+    return 0
+
+
+def data_mini(arguments: argparse.Namespace, argv: list[str]) -> int:
+    from harness import miniature
+
+    out = Path(arguments.out)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise BadInput(arguments.out, "is there already and not empty", "give a new folder")
+    miniature.render(out)
+    print(f"rendered miniatures of CAER, DAiSEE and RAER (not the real data sets): {out}")
+    return 0
+
+
+def _grid(arguments: argparse.Namespace) -> Any:
+    """The grid that the selectors name: a file's, some of its runs, or one made of the selectors alone."""
+    from harness import grid
+
+    datasets, methods, seeds = _words(arguments.datasets), _methods(arguments.methods), _words(arguments.seeds)
+    if not all(seed.isdigit() for seed in seeds):
+        raise BadInput("--seeds", f"{arguments.seeds!r} is not a list of seeds", "write --seeds 0,1,2")
+    numbers = [int(seed) for seed in seeds]
+    if arguments.grid:
+        return grid.load(arguments.grid, arguments.set, tiny=arguments.tiny).select(datasets, methods, numbers)
+    if not (datasets and methods):
+        raise BadInput("harness", "nothing selected", "give --grid, or --datasets and --methods")
+    raw = {"datasets": datasets, "methods": methods, "seeds": numbers or [0]}
+    return grid.build("selection", raw, arguments.set, tiny=arguments.tiny)
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _methods(text: str) -> list[str]:
+    """Splits at the commas between methods, not at those between a component's settings."""
+    words, depth, start = [], 0, 0
+    for position, sign in enumerate(text + ","):
+        depth += (sign == "(") - (sign == ")")
+        if sign == "," and depth <= 0:
+            words.append(text[start:position].strip())
+            start = position + 1
+    return [word for word in words if word]
+
+
+# ── arguments ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="harness", description="Trains every dataset × method × seed of a grid and writes ablation tables.",
+        epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("--version", action="version", version=f"harness {__version__}")
+    parser.set_defaults(plugin=[])
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    command = _command(commands, "run", run, "train what is missing, then write the leaderboard")
+    _selectors(command)
+    placements = ("auto", "pair", "data")
+    command.add_argument("--placement", choices=placements, default="auto",
+                         help="pair: each process trains its own runs; data: all train one run (default auto)")  # fmt: skip
+    command.add_argument("--workers", default="auto", type=_worker_count, metavar="N|auto",
+                         help="processes that claim runs, per launched process (default auto)")  # fmt: skip
+    command.add_argument("--out", metavar="DIR", help="leaderboard folder (default leaderboards/<grid name>)")
+
+    command = _command(commands, "plan", plan, "what would run, what is done, how long it takes")
+    _selectors(command)
+    command.add_argument("--json", action="store_true", help="for programs")
+
+    command = _command(commands, "report", report, "leaderboards from stored runs (loads no torch)")
+    _runs(command)
+    command.add_argument("--grid", nargs="?", const="grids/default.toml", metavar="FILE",
+                         help="only this grid's runs, with its factors (default: all runs)")  # fmt: skip
+    command.add_argument("--out", required=True, metavar="DIR", help="folder to write")
+
+    command = _command(commands, "list", list_plugins, "plugins with settings, defaults and papers")
+    command.add_argument("what", choices=("datasets", "methods", "models"))
+    command.add_argument("--json", action="store_true", help="for programs")
+    _plugin(command)
+
+    command = _command(commands, "show", show, "one run: curves, scores, environment, how to repeat it")
+    command.add_argument("run", metavar="RUN", help="a run id, the start of one, or a run's folder")
+    _runs(command)
+    command.add_argument("--json", action="store_true", help="for programs")
+
+    command = _command(commands, "data", None, "data sets on disk")
+    kinds = command.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    command = _command(kinds, "mini", data_mini, "render the miniature data sets")
+    command.add_argument("--out", required=True, metavar="DIR", help="new folder")
+    return parser
+
+
+def _command(commands: Any, name: str, function: Any, help: str) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".")
+    if function is not None:
+        parser.set_defaults(command=function)
+    return parser
+
+
+def _selectors(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what to train")
+    group.add_argument("--grid", nargs="?", const="grids/default.toml", metavar="FILE",
+                       help="a grid file; alone: grids/default.toml")  # fmt: skip
+    group.add_argument("--datasets", default="", metavar="A,B", help="data sets; with --grid: only these of its sets")
+    group.add_argument("--methods", default="", metavar='"X+Y,Z"', help="methods; with --grid: only these of its methods")
+    group.add_argument("--seeds", default="", metavar="0,1", help="seeds; with --grid: only these of its seeds")
+    group.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
+                       help="a setting for all runs: train.epochs=5, ldl.temperature=0.1, data.caer.root=DIR")  # fmt: skip
+    group.add_argument("--tiny", action="store_true", help="smoke test: one seed, one short epoch, a few clips a class")
+    _runs(parser)
+    _plugin(parser)
+
+
+def _runs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--runs", default="runs", metavar="DIR", help="the run store (default runs/)")
+
+
+def _plugin(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--plugin", action="append", default=[], metavar="FILE.py", help="load plugins of your own")
+
+
+def _worker_count(text: str) -> str:
+    if text != "auto" and not (text.isdigit() and int(text) >= 1):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a number from 1 nor auto")
+    return text

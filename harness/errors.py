@@ -1,0 +1,27 @@
+"""The one exception a caller of *harness* needs to know, and the words it is told in.
+
+Whatever a user can get wrong (a name, a value, a path, a file) ends in `BadInput`: one line that says where,
+what was found, and how to mend it. The door prints that line and exits with 2; nothing has started by then.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class BadInput(Exception):
+    """Input that can't be used. `where` names the place, `what` the value, `mend` what to do about it."""
+
+    def __init__(self, where: str, what: str, mend: str = "") -> None:
+        self.where, self.what, self.mend = str(where), what, mend
+        super().__init__(f"{where}: {what}" + (f" — {mend}" if mend else ""))
+
+
+def nearest(name: str, known: Iterable[str], *, most: int = 3) -> str:
+    """`did you mean a, b?` for a mistyped name, or the list of what is known when nothing is near."""
+    known = sorted(set(known))
+    close = difflib.get_close_matches(name, known, n=most, cutoff=0.5)
+    if close:
+        return "did you mean " + ", ".join(close) + "?"
+    return "known: " + (", ".join(known) or "none")

@@ -1,0 +1,229 @@
+"""A grid file, read and checked: data sets, seeds, factors, and the settings that its runs share.
+
+Factors make a designed experiment: every combination of their levels on top of the baseline is a method.
+Combinations that can't work together are dropped with the reason, never without a word. What a grid does not
+know is data on disk: fingerprints and run ids are the plan's (`harness.plan`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import itertools
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness import grammar, plugins, protocol
+from harness.errors import BadInput, nearest
+from harness.grammar import Incompatible, Method
+from harness.settings import knob, literal, parse
+
+DEFAULT = "grids/default.toml"
+TINY = {"train": {"epochs": 1, "limit": 4, "batch_size": 8}, "clips": {"frames": 4, "views": 1}}
+
+
+@dataclass(frozen=True)
+class Design:
+    """How factor levels are combined."""
+
+    kind: str = knob("full", "full: every combination of levels", choices=("full",))
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One method of a grid and the level of each factor (0: the first) that it stands for."""
+
+    method: Method
+    levels: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A checked grid. `sections` holds the settings of `protocol.GROUPS`, `data` those of each data set."""
+
+    name: str
+    datasets: tuple[str, ...]
+    seeds: tuple[int, ...]
+    arms: tuple[Arm, ...]
+    factors: dict[str, tuple[str, ...]]
+    dropped: tuple[dict[str, str], ...]
+    sections: dict[str, Any]
+    data: dict[str, Any]
+    selected: frozenset[tuple[str, str, int]] | None = field(default=None)
+
+    def select(self, datasets: Sequence[str], methods: Sequence[str], seeds: Sequence[int]) -> Grid:
+        """The same grid with only some of its runs to train; an empty selector selects everything."""
+        texts = [str(grammar.resolve(method)) for method in methods]
+        known_methods = [str(arm.method) for arm in self.arms]
+        for what, asked, known in (
+            ("--datasets", datasets, self.datasets),
+            ("--methods", texts, known_methods),
+            ("--seeds", seeds, self.seeds),
+        ):
+            for value in asked:
+                if value not in known:
+                    mend = nearest(str(value), map(str, known))
+                    raise BadInput(what, f"{value!r} is not in the grid {self.name!r}", mend)
+        chosen = itertools.product(datasets or self.datasets, texts or known_methods, seeds or self.seeds)
+        return dataclasses.replace(self, selected=frozenset(chosen))
+
+    def wants(self, dataset: str, method: Method, seed: int) -> bool:
+        return self.selected is None or (dataset, str(method), seed) in self.selected
+
+
+def load(path: str, overrides: Sequence[str] = (), *, tiny: bool = False) -> Grid:
+    """The grid of a TOML file, with `--set` overrides and, for a smoke test, tiny settings on top."""
+    file = Path(path)
+    if not file.is_file():
+        raise BadInput(path, "no such grid file", "give a .toml file; grids/default.toml is an example")
+    try:
+        raw = tomllib.loads(file.read_text(encoding="utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadInput(path, f"is not TOML: {error}", "mend the line that it names") from error
+    return build(file.stem, raw, overrides, tiny=tiny)
+
+
+def build(name: str, raw: Mapping[str, Any], overrides: Sequence[str] = (), *, tiny: bool = False) -> Grid:
+    """The checked grid behind the tables of a TOML file, or of the command line's selectors."""
+    _check_keys(raw, name)
+    sections = {group: dict(_table(raw, group, name)) for group in protocol.GROUPS}
+    data = {key: dict(value) for key, value in _table(raw, "data", name).items()}
+    known = plugins.names("methods")
+    components = {key: dict(_table(raw, key, name)) for key in raw if key in known}
+    changed = _override(overrides, sections, data, components)
+    if tiny:
+        for group, values in TINY.items():
+            sections[group].update({key: v for key, v in values.items() if f"{group}.{key}" not in changed})
+    datasets, seeds = _names(raw, "datasets", name), _seeds(raw, name)
+    arms, factors, dropped = _arms(raw, name, components)
+    _check_overridden(changed, arms, components)
+    parse(Design, _table(raw, "design", name), "design")
+    return Grid(
+        name=_rename(name, changed, tiny),
+        datasets=tuple(datasets),
+        seeds=tuple(seeds[:1] if tiny else seeds),
+        arms=tuple(arms),
+        factors=factors,
+        dropped=tuple(dropped),
+        sections={group: parse(cls, sections[group], group) for group, cls in protocol.GROUPS.items()},
+        data={key: _data_settings(key, data.get(key, {})) for key in {*datasets, *data}},
+    )
+
+
+def _arms(raw: Mapping[str, Any], name: str, defaults: Mapping[str, Any]) -> tuple[list[Arm], dict, list[dict]]:
+    """Every combination of factor levels, without duplicates; the impossible ones with the reason."""
+    if "methods" in raw:
+        if "factors" in raw or "baseline" in raw:
+            raise BadInput(name, "has both `methods` and `factors`/`baseline`", "keep one of the two")
+        texts = _names(raw, "methods", name)
+        return [Arm(grammar.resolve(text, defaults), {}) for text in dict.fromkeys(texts)], {}, []
+    factors = {key: _levels(key, value) for key, value in _table(raw, "factors", name).items()}
+    baseline = raw.get("baseline", "")
+    arms: dict[Method, Arm] = {}
+    dropped = []
+    for choice in itertools.product(*(range(len(levels)) for levels in factors.values())):
+        levels = dict(zip(factors, choice, strict=True))
+        pieces = [baseline, *(factors[factor][level] for factor, level in levels.items())]
+        text = "+".join(filter(None, pieces))
+        try:
+            method = grammar.resolve(text, defaults)
+        except Incompatible as error:
+            dropped.append({"method": text, "why": error.what})
+            continue
+        if method in arms:
+            same = f"the same method as another combination: {method}"
+            dropped.append({"method": text, "why": same})
+            continue
+        arms[method] = Arm(method, levels)
+    if not arms:
+        raise BadInput(name, "no combination of its factors can be trained", "see the reasons: " + str(dropped[:3]))
+    return list(arms.values()), factors, dropped
+
+
+def _levels(factor: str, value: Any) -> tuple[str, ...]:
+    levels = ["", value] if isinstance(value, str) else value
+    if not isinstance(levels, list) or len(levels) < 2 or not all(isinstance(level, str) for level in levels):
+        raise BadInput(f"factors.{factor}", f"{value!r} is not a factor", "give a method string or a list of them")
+    return tuple(levels)
+
+
+def _check_keys(raw: Mapping[str, Any], name: str) -> None:
+    plain = {"datasets", "seeds", "baseline", "methods", "factors", "design", "data", *protocol.GROUPS}
+    known = plain | set(plugins.names("methods"))
+    for key in raw:
+        if key not in known:
+            raise BadInput(f"{name}: {key}", "no such key in a grid file", nearest(key, known))
+
+
+def _table(raw: Mapping[str, Any], key: str, name: str) -> Mapping[str, Any]:
+    value = raw.get(key, {})
+    if not isinstance(value, Mapping):
+        raise BadInput(f"{name}: {key}", f"{value!r} is not a table", f"write a section [{key}]")
+    return value
+
+
+def _names(raw: Mapping[str, Any], key: str, name: str) -> list[str]:
+    values = raw.get(key, [])
+    if not isinstance(values, list) or not values or not all(isinstance(v, str) for v in values):
+        raise BadInput(f"{name}: {key}", f"{values!r} is not a list of names", f'write {key} = ["…"]')
+    for value in values if key == "datasets" else ():
+        plugins.get("datasets", value)
+    return list(dict.fromkeys(values))
+
+
+def _seeds(raw: Mapping[str, Any], name: str) -> list[int]:
+    seeds = raw.get("seeds", [0])
+    if not isinstance(seeds, list) or not seeds or not all(type(s) is int and s >= 0 for s in seeds):
+        raise BadInput(f"{name}: seeds", f"{seeds!r} is not a list of seeds", "write seeds = [0, 1, 2]")
+    return list(dict.fromkeys(seeds))
+
+
+def _data_settings(dataset: str, values: Mapping[str, Any]) -> Any:
+    return parse(plugins.get("datasets", dataset).Settings, values, f"data.{dataset}")
+
+
+def _override(overrides: Sequence[str], sections: dict, data: dict, components: dict) -> dict[str, Any]:
+    """Applies `--set key=value` in place and returns what was set."""
+    changed: dict[str, Any] = {}
+    for text in overrides:
+        key, equals, value = text.partition("=")
+        parts = key.strip().split(".")
+        if not equals or len(parts) < 2:
+            raise BadInput(f"--set {text}", "can't be read", "write it like --set train.epochs=5")
+        if parts[0] == "data" and len(parts) == 3:
+            place = data.setdefault(parts[1], {})
+        elif parts[0] in sections and len(parts) == 2:
+            place = sections[parts[0]]
+        elif parts[0] in plugins.names("methods") and len(parts) == 2:
+            place = components.setdefault(parts[0], {})
+        else:
+            known = [*sections, "data.NAME", *plugins.names("methods")]
+            raise BadInput(f"--set {key}", "no such group of settings", nearest(parts[0], known))
+        place[parts[-1]] = value if parts[0] == "data" else literal(value)
+        changed[key.strip()] = place[parts[-1]]
+    return changed
+
+
+def _check_overridden(changed: Mapping[str, Any], arms: Sequence[Arm], defaults: Mapping[str, Any]) -> None:
+    """A `--set` that no method would ever feel is refused: nothing that a user sets may be lost in silence."""
+    for key in changed:
+        component, _, setting = key.partition(".")
+        if component not in defaults:
+            continue
+        cls = plugins.get("methods", component)
+        wanted = getattr(parse(cls.Settings, defaults[component], component), setting)
+        found = [dict(arm.method.components).get(component) for arm in arms]
+        if not any(found):
+            raise BadInput(f"--set {key}", f"no method here has {component}", "add it to a method, or drop --set")
+        if not any(settings and getattr(settings, setting) == wanted for settings in found):
+            raise BadInput(f"--set {key}", "every method here gives its own value", "change it in the method string")
+
+
+def _rename(name: str, changed: Mapping[str, Any], tiny: bool) -> str:
+    """Runs with other settings are another grid: they never overwrite the leaderboard of the file's own."""
+    felt = {key: value for key, value in sorted(changed.items()) if not key.startswith("data.")}
+    suffix = "-" + hashlib.sha256(repr(felt).encode()).hexdigest()[:4] if felt else ""
+    return name + suffix + ("-tiny" if tiny else "")

@@ -1,0 +1,91 @@
+"""What the launcher gave this process: rank, device, world, precision, and whether it is what was asked for.
+
+`accelerate launch`, `torchrun`, a bare `python -m` and our own workers all end here. In `pair` placement no
+process group exists: each process hides the rank variables and is a one-process Accelerator on its own device.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs
+
+from harness.errors import BadInput
+
+WORKER = "HARNESS_WORKER"  # set in worker processes that `schedule` starts: their number, from 1
+_RANK_VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "ROLE_RANK", "MASTER_ADDR",
+                   "MASTER_PORT", "GROUP_WORLD_SIZE", "ROLE_WORLD_SIZE")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Launch:
+    """Rank and world of this process; `worker` is 0 in what the launcher started, else the worker's number."""
+
+    rank: int
+    local_rank: int
+    world: int
+    local_world: int
+    worker: int
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process speaks for all: prints, and writes the leaderboard."""
+        return self.rank == 0 and self.worker == 0
+
+
+def here() -> Launch:
+    """The launch of this process, from the environment."""
+    number = {name: int(os.environ.get(name, default)) for name, default in
+              (("RANK", "0"), ("LOCAL_RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_WORLD_SIZE", "1"), (WORKER, "0"))}  # fmt: skip
+    return Launch(number["RANK"], number["LOCAL_RANK"], number["WORLD_SIZE"], number["LOCAL_WORLD_SIZE"], number[WORKER])
+
+
+def shortfall(launch: Launch) -> str:
+    """A sentence when the launcher was asked for more processes than it started; empty when all is well."""
+    if launch.worker or launch.world > 1 or "MASTER_ADDR" not in os.environ:
+        return ""  # the launcher sets MASTER_ADDR where it was asked for several, also when it starts one
+    asked = _asked_of_parent()
+    return (
+        f"asked for {asked or 'several'} processes, given 1: without GPUs `accelerate launch` starts one unless told "
+        "`--multi_gpu --main_process_port 0`; `torchrun --nproc_per_node N -m harness …` starts N, "
+        "and `--workers` uses the cores of one"
+    )
+
+
+def accelerator(launch: Launch, placement: str) -> Accelerator:
+    """This process's Accelerator: one process in `pair` placement, all of them together in `data` placement."""
+    if placement == "pair":
+        if torch.cuda.device_count() > 1:
+            os.environ["CUDA_VISIBLE_DEVICES"] = str(_visible_devices()[launch.local_rank % torch.cuda.device_count()])
+        for name in _RANK_VARIABLES:
+            os.environ.pop(name, None)
+    cpu = not torch.cuda.is_available()
+    made = Accelerator(cpu=cpu, kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)])
+    expected = 1 if placement == "pair" else launch.world
+    if made.num_processes != expected:
+        what = f"{expected} processes were launched but Accelerate sees {made.num_processes}"
+        raise BadInput("launcher", what, "see accelerate_config.yaml for a configuration that works")
+    return made
+
+
+def _visible_devices() -> list[str]:
+    listed = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    return listed.split(",") if listed else [str(i) for i in range(torch.cuda.device_count())]
+
+
+def _asked_of_parent() -> str:
+    """`--num_processes` on the command line of the process that started us, where that can be read."""
+    if not sys.platform.startswith("linux"):
+        return ""
+    try:
+        words = Path(f"/proc/{os.getppid()}/cmdline").read_text().replace("\0", " ")
+    except OSError:
+        return ""
+    match = re.search(r"--num[_-]processes[ =](\d+)", words)
+    return match.group(1) if match else ""

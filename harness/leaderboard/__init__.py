@@ -1,0 +1,35 @@
+"""Leaderboards: pure functions of stored runs. The same runs give byte-identical files.
+
+`report` reads a store and writes README.md, results.csv, ablation.csv and figures/. No file holds the time of
+day, a path of this machine or the order in which runs were made, and nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.leaderboard import figures, readme, results
+from harness.leaderboard.ablation import ablation, as_rows
+from harness.leaderboard.results import load
+from harness.store import Store, write_bytes
+
+EFFECTS = "figures/effects.svg"
+
+
+def report(store: Store, grid: str | None, out: Path) -> Path:
+    """Writes the leaderboard of a planned grid, or of all stored runs, to the folder `out`; gives its README.
+
+    Raises `BadInput` for a grid that was never planned here and where no run is done.
+    """
+    board = load(store, grid)
+    rows = ablation(board)
+    write_bytes(out / "results.csv", results.as_csv(results.tidy(board)))
+    write_bytes(out / "ablation.csv", results.as_csv(as_rows(rows)))
+    drawn = any(row.metric in readme.SHOWN for row in rows)
+    if drawn:
+        titles = {row.dataset: readme.heading(board, row.dataset) for row in rows}
+        write_bytes(out / EFFECTS, figures.effects(rows, titles))
+    else:
+        (out / EFFECTS).unlink(missing_ok=True)  # of an earlier report, when there were pairs
+    write_bytes(out / "README.md", readme.page(board, rows, EFFECTS if drawn else None).encode())
+    return out / "README.md"

@@ -1,0 +1,272 @@
+"""The page that people read: scores with their spread, what each factor does, and all that went otherwise.
+
+Nothing is left out without a word: dropped combinations, failed and missing runs, missing face boxes, alarms
+and disagreeing settings all have their place. No score is ever printed bold, since the highest of many
+noisy numbers is not the best method.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+
+from harness.leaderboard.ablation import ALL, Row
+from harness.leaderboard.markdown import escape, plural, points, spread, table, without_folders
+from harness.leaderboard.results import Board, Run, error_line
+
+SHOWN = ("war", "uar")
+_MINIATURE = (
+    "**Rendered miniatures: {names}.** These clips are drawn by this program in the real sets' file layout. "
+    "The numbers say nothing about the real {names}; they only show that the experiment runs from end to end."
+)
+_SELECTION = {
+    "val": "The epoch was chosen on `val`; `test` was read once, at that epoch.",
+    "last": "The last epoch is reported; no split chose it.",
+    "oracle": "**Oracle selection: the epoch was chosen on `test` itself, so every score is too high.**",
+}
+_HOW_ABLATED = (
+    "Points of the test score, factor on minus factor off, with the 95 % interval. A pair is two runs that "
+    "differ in one factor only; pairs are averaged within a seed and tested over seeds (paired t), since "
+    "runs of one seed are not independent. *helps* and *hurts* hold after Holm's correction for the "
+    "number of effects in the table (the intervals are not corrected, so one that excludes 0 may still be "
+    "*can't tell*). No interval: one seed, or seeds without spread."
+)
+
+
+def page(board: Board, rows: Sequence[Row], figure: str | None) -> str:
+    """README.md. `rows` are the ablation's; `figure` is the path of its picture, from the page."""
+    parts = [
+        *_opening(board),
+        *_scores(board),
+        *_effects(board, rows, figure),
+        *_left_out(board),
+        *_alarms(board),
+        *_data(board),
+        *_protocol(board),
+        *_repeat(board),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _opening(board: Board) -> Iterator[str]:
+    yield f"# {escape(board.title)}"
+    methods = len({run.method for run in board.runs})
+    size = f"{plural(methods, 'method')} × {plural(len(board.datasets), 'data set')}"
+    seeds = plural(len({run.seed for run in board.runs}), "seed")
+    state = f"{len(board.done)} of {plural(len(board.runs), 'run')} are done"
+    words = " ".join(_SELECTION.get(kind, escape(kind)) for kind in _selections(board.done))
+    yield f"{size} × {seeds}: {state}. {words} Scores are percent, mean ± standard deviation over seeds."
+    small = [escape(name) for name in board.datasets if name in board.miniatures]
+    if small:
+        yield "> " + _MINIATURE.format(names=", ".join(small))
+    if board.factors:
+        yield table(["factor", "levels"], [[escape(f.name), _levels(f.levels)] for f in board.factors])
+    if board.baseline:
+        yield f"{'The baseline' if board.factors else 'The one method'} is {escape(board.baseline)}."
+
+
+def _levels(levels: Sequence[str]) -> str:
+    return " → ".join(escape(text) if text else "·" for text in levels)
+
+
+def _selections(runs: Iterable[Run]) -> list[str]:
+    return sorted({run.result.get("selection", "val") for run in runs})
+
+
+def heading(board: Board, dataset: str) -> str:
+    """A data set's name (or `all`) with what a reader must not overlook, in every table and picture."""
+    covered = set(board.datasets) if dataset == ALL else {dataset}
+    runs = board.done if dataset == ALL else board.of(dataset)
+    notes = []
+    if covered & board.miniatures:
+        notes.append("miniature" if covered <= board.miniatures else "with miniatures")
+    if "oracle" in _selections(runs):
+        notes.append("oracle: epoch chosen on test")
+    return dataset + (f" ({'; '.join(notes)})" if notes else "")
+
+
+def _scores(board: Board) -> Iterator[str]:
+    yield "## Test scores"
+    for dataset in board.datasets:
+        yield f"### {escape(heading(board, dataset))}"
+        differing = board.differing[dataset]
+        if differing:
+            which = "; ".join(f"{escape(key)}: {escape(' or '.join(v))}" for key, v in differing.items())
+            yield f"> **Warning: the runs of this table disagree in their settings or data** ({which})."
+        yield _score_table(board, dataset)
+
+
+def _score_table(board: Board, dataset: str) -> str:
+    """A line a method, also where none of its runs is done: a gap should be seen."""
+    rows: dict[tuple[str, str], list[Run]] = defaultdict(list)
+    for run in board.runs:
+        if run.dataset == dataset:
+            rows[run.method, board.variant(run)].append(run)
+    marks = [factor.marks for factor in board.factors]
+    primary = next((run.result.get("primary") for run in board.of(dataset)), None)
+    names = [name.upper() + (" (primary)" if name == primary else "") for name in SHOWN]
+    cells = []
+    for (_, variant), runs in rows.items():
+        levels = [escape(mark[level]) for mark, level in zip(marks, runs[0].levels, strict=True)]
+        scores = [spread(_known(runs, metric)) for metric in SHOWN]
+        done = sum(run.done for run in runs)
+        seeds = str(done) if done == len(runs) else f"{done} of {len(runs)}"
+        cells.append([*levels, *scores, seeds, _row_notes(runs, variant)])
+    right = range(len(marks), len(marks) + len(SHOWN) + 1)
+    return table([*(escape(f.name) for f in board.factors), *names, "seeds", ""], cells, right)
+
+
+def _known(runs: Iterable[Run], metric: str) -> list[float]:
+    return [score for run in runs if run.done and (score := run.score("test", metric)) is not None]
+
+
+def _row_notes(runs: Sequence[Run], variant: str) -> str:
+    notes = [] if any(runs[0].levels) or not runs[0].levels else ["baseline"]
+    alarmed = sum(run.result.get("alarms", 0) for run in runs if run.done)
+    notes += [f"⚠ {plural(alarmed, 'alarm')}"] if alarmed else []
+    return "; ".join([*notes, *([escape(variant)] if variant else [])])
+
+
+def _effects(board: Board, rows: Sequence[Row], figure: str | None) -> Iterator[str]:
+    if not board.factors:
+        return
+    yield "## What each factor does"
+    if not rows:
+        yield "No two finished runs differ in one factor only, so there is nothing to compare yet."
+        return
+    yield _HOW_ABLATED
+    for metric in SHOWN:
+        family = [row for row in rows if row.metric == metric]
+        if family:
+            yield _effect_table(board, metric, family)
+    names = [name for factor in board.factors for _, name in factor.contrasts]
+    alone = [escape(name) for name in names if name not in {row.factor for row in rows}]
+    if alone:
+        yield f"Without any pair: {', '.join(alone)}."
+    if figure:
+        yield f"![Effect of each factor with its 95 % interval]({figure})"
+
+
+def _effect_table(board: Board, metric: str, family: Sequence[Row]) -> str:
+    found = {(row.factor, row.dataset): row for row in family}
+    columns = list(dict.fromkeys(row.dataset for row in family))
+    cells = [
+        [escape(factor), *(_effect(found.get((factor, column))) for column in columns)]
+        for factor in dict.fromkeys(row.factor for row in family)
+    ]
+    return table([metric.upper(), *(escape(heading(board, column)) for column in columns)], cells)
+
+
+def _effect(row: Row | None) -> str:
+    if row is None:
+        return "–"
+    low, high = row.effect.low, row.effect.high
+    interval = "" if low is None or high is None else f" [{points(low)}, {points(high)}]"
+    return f"{points(row.effect.effect)}{interval} {row.word}"
+
+
+def _left_out(board: Board) -> Iterator[str]:
+    failed = [run for run in board.runs if run.failed]
+    missing = len(board.runs) - len(board.done) - len(failed)
+    if not (failed or missing or board.dropped):
+        return
+    yield "## What is not in the tables"
+    if missing:
+        yield f"{plural(missing, 'run')} not finished yet."
+    if failed:
+        yield f"{plural(len(failed), 'run')} failed:"
+        cells = [[r.run_id, r.dataset, r.method, str(r.seed), without_folders(error_line(r))] for r in failed]
+        yield table(["run", "data set", "method", "seed", "error"], [list(map(escape, row)) for row in cells])
+    if board.dropped:
+        yield "Combinations that the grid dropped:"
+        yield table(["method", "why"], [[escape(d["method"]), escape(d["why"])] for d in board.dropped])
+
+
+def _alarms(board: Board) -> Iterator[str]:
+    runs: dict[str, list[Run]] = defaultdict(list)
+    first: dict[str, str] = {}
+    for run in board.done:
+        for alarm in run.record.alarms() if run.record and run.result.get("alarms") else ():
+            runs[alarm["sentinel"]].append(run)
+            first.setdefault(alarm["sentinel"], alarm["message"])
+    if not runs:
+        return
+    yield "## Alarms"
+    cells = []
+    for sentinel in sorted(runs):
+        ids = list(dict.fromkeys(run.run_id for run in runs[sentinel]))
+        cells.append([sentinel, str(len(ids)), ids[0], without_folders(first[sentinel])])
+    yield table(["sentinel", "runs", "such as", "message"], [list(map(escape, row)) for row in cells], [1])
+
+
+def _data(board: Board) -> Iterator[str]:
+    cells: list[list[str]] = []
+    words: list[str] = []
+    for dataset in board.datasets:
+        counts = [run.result.get("counts", {}) for run in board.of(dataset)]
+        faces = _worst([{split: f["missing"] for split, f in c.get("faces", {}).items()} for c in counts])
+        boxes = _worst([{split: f["found"] for split, f in c.get("faces", {}).items()} for c in counts])
+        for split, missing in faces.items():
+            total = missing + boxes[split]
+            share = f"{100 * missing / total:.1f} %" if total else "–"
+            cells.append([escape(dataset), escape(split), f"{boxes[split]:,}", f"{missing:,}", share])
+        words += _data_words(dataset, counts)
+    if not (cells or words):
+        return
+    yield "## Data as read"
+    if cells:
+        yield table(["data set", "split", "face boxes", "missing", "share"], cells, [2, 3, 4])
+    if words:
+        yield "\n".join(f"- {line}" for line in words)
+
+
+def _data_words(dataset: str, counts: Sequence[dict]) -> Iterator[str]:
+    used = [f"{kind} {n:,}" for kind, n in _worst([c.get("boxes", {}) for c in counts]).items() if n]
+    if used:
+        yield f"{escape(dataset)}: boxes used: {escape(', '.join(used))}"
+    unreadable = max((c.get("unreadable", 0) for c in counts), default=0)
+    if unreadable:
+        yield f"{escape(dataset)}: {plural(unreadable, 'clip')} could not be read"
+    for note in dict.fromkeys(note["message"] for c in counts for note in c.get("notes", ())):
+        yield f"{escape(dataset)}: {escape(without_folders(note))}"
+
+
+def _worst(counts: Iterable[dict[str, int]]) -> dict[str, int]:
+    """The largest count of each kind over the runs, which agree unless the data changed between them."""
+    largest: dict[str, int] = {}
+    for count in counts:
+        for kind, n in count.items():
+            largest[kind] = max(n, largest.get(kind, n))
+    return largest
+
+
+def _protocol(board: Board) -> Iterator[str]:
+    yield "## Protocol"
+    shown = {
+        "trunk": ("model.name", "model.trunk", "model.weights"),
+        "training": ("train.epochs", "train.batch_size", "train.optimizer", "train.lr", "train.schedule"),
+        "clips": ("clips.frames", "clips.context", "face.missing"),
+        "protocol": ("protocol",),
+    }
+    cells = []
+    for what, keys in shown.items():
+        facts = [(key.rpartition(".")[2].replace("_", " "), _all_values(board.done, key)) for key in keys]
+        cells.append([what, escape(", ".join(f"{name} {value}" for name, value in facts if value))])
+    prints = [f"{name} {_all_values(board.of(name), 'data.fingerprint')}" for name in board.datasets]
+    cells.append(["data fingerprints", escape(", ".join(prints))])
+    yield table(["", "of all runs"], cells)
+
+
+def _all_values(runs: Iterable[Run], key: str) -> str:
+    return " or ".join(sorted({run.settings[key] for run in runs if run.settings.get(key)}))
+
+
+def _repeat(board: Board) -> Iterator[str]:
+    yield "## Repeat and trace"
+    commands = [board.command] if board.command else ["harness report --out leaderboards/all"]
+    yield "```\n" + "\n".join([*commands, f"harness show {board.done[0].run_id}"]) + "\n```"
+    yield (
+        "Every score stands in [results.csv](results.csv) beside the id of its run, and `harness show` "
+        "prints that run with the command that repeats it. [ablation.csv](ablation.csv) holds the effects "
+        "as fractions, with their p values and numbers of pairs."
+    )

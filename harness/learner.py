@@ -1,0 +1,123 @@
+"""The learner: one module of network and components, whose forward is the whole loss.
+
+The story of a batch is `Learner.forward`, top to bottom. Keeping everything in one module means that DDP sees
+one graph, and that components' parameters and buffers are moved, synchronised and saved with the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from harness import plugins
+from harness.grammar import Method
+from harness.methods import Batch, Component, Context, VideoModel
+from harness.protocol import Train
+
+
+@dataclass
+class Loss:
+    """`total` is what trains; `terms` are (weight λ, value) by name; `targets` is M `[K, K]`."""
+
+    total: Tensor
+    terms: dict[str, tuple[float, Tensor]]
+    logits: Tensor
+    targets: Tensor
+
+
+def components_of(method: Method) -> dict[str, Component]:
+    """The method's components, built with their settings, in canonical order."""
+    return {name: plugins.get("methods", name)(settings) for name, settings in method.components}
+
+
+class Learner(nn.Module):
+    """Network and components; components extend the network here, once."""
+
+    def __init__(self, model: VideoModel, components: dict[str, Component]) -> None:
+        super().__init__()
+        self.model = model
+        self.components = nn.ModuleDict(components)
+        for part in self.parts:
+            part.extend(model)
+
+    @property
+    def parts(self) -> list[Component]:
+        """The components in canonical order, those marked `last` at the end."""
+        return sorted(self.components.values(), key=lambda part: part.last)  # type: ignore[arg-type, return-value]
+
+    def forward(self, batch: Batch, ctx: Context) -> Loss:
+        """The loss of one (micro-)batch, each term a mean over its clips."""
+        parts = self.parts
+        batch = self._on_batch(batch, ctx)
+        if batch.level == "pixels":
+            batch = self._on_batch(self.model.features(batch), ctx)
+        ctx.out = out = self.model(batch)
+
+        targets = self.targets(ctx)
+        logits = out.logits
+        for part in parts:
+            logits = part.on_logits(logits, batch, ctx)
+        terms = {"cls": (1.0, self._classification(logits, batch.target, targets).mean())}
+        for part in parts:
+            terms.update(part.loss(out, batch, ctx))
+        total = torch.stack([weight * value for weight, value in terms.values()]).sum()
+        return Loss(total, terms, out.logits, targets)
+
+    def targets(self, ctx: Context) -> Tensor:
+        """M `[K, K]`: row y is the distribution to aim at when the label is y (design: targets are kernels)."""
+        targets = torch.eye(self.model.classes, device=ctx.out.logits.device if ctx.out else None)
+        for part in self.parts:
+            targets = part.kernel(targets, ctx)
+        return targets
+
+    def _on_batch(self, batch: Batch, ctx: Context) -> Batch:
+        for part in self.parts:
+            batch = part.on_batch(batch, ctx)
+        return batch
+
+    def _classification(self, logits: Tensor, mixture: Tensor, targets: Tensor) -> Tensor:
+        """CE(qM, p) by clip `[B]`; for divergences −q·h on top, h the entropies of M's rows: linear in q."""
+        cross = -(mixture @ targets * torch.log_softmax(logits.float(), dim=-1)).sum(-1)
+        if any(part.divergence == "kl" for part in self.parts):
+            cross = cross - mixture @ row_entropy(targets)
+        return cross
+
+    def groups(self, train: Train) -> list[dict]:
+        """Optimiser groups: the components' own, a trainable trunk, and the head with all the rest.
+
+        Every trainable parameter is in exactly one group, by identity and not by the spelling of its name.
+        """
+        groups: dict[str, tuple[float, list[nn.Parameter]]] = {}
+        taken: set[int] = set()
+        for name, rate, parameters in self._named_groups(train):
+            fresh = [p for p in parameters if p.requires_grad and id(p) not in taken]
+            taken.update(map(id, fresh))
+            if fresh:
+                groups[name] = (rate, fresh)
+        return [
+            {"name": name, "lr": rate, "params": members, "weight_decay": decay}
+            for name, (rate, parameters) in groups.items()
+            for members, decay in _by_decay(parameters, train.weight_decay)
+        ]
+
+    def _named_groups(self, train: Train) -> Iterator[tuple[str, float, list[nn.Parameter]]]:
+        for part in self.parts:
+            yield from part.parameter_groups(self.model)
+        if self.model.trunk is not None:
+            yield "trunk", self.model.settings.trunk_lr, list(self.model.trunk.parameters())
+        yield "head", train.lr, list(self.parameters())
+
+
+def row_entropy(targets: Tensor) -> Tensor:
+    """Entropy of each row of M in nats `[K]`."""
+    return -torch.special.xlogy(targets, targets).sum(-1)
+
+
+def _by_decay(parameters: list[nn.Parameter], decay: float) -> Iterator[tuple[list[nn.Parameter], float]]:
+    """Norms, biases and parameters marked `no_decay` stay out of weight decay."""
+    free = [p for p in parameters if p.ndim < 2 or getattr(p, "no_decay", False)]
+    rest = [p for p in parameters if not (p.ndim < 2 or getattr(p, "no_decay", False))]
+    yield from ((members, rate) for members, rate in ((free, 0.0), (rest, decay)) if members)

@@ -1,0 +1,87 @@
+"""What a component is. Each other file in this folder is one component, found by its file name.
+
+A component changes training in one way, through any of the hooks below; a hook that it does not define does
+nothing. It is an `nn.Module`, so its parameters and buffers (momentum copies, queues) move, synchronise and
+are saved like any other. The learner (`harness.learner`) calls the hooks by name, in the order written here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+from torch import Tensor, nn
+
+from harness.model import Batch, Output, VideoModel
+
+__all__ = ["Batch", "Component", "Context", "Output", "VideoModel"]
+
+
+@dataclass
+class Context:
+    """Where training stands, and what a hook may need beside the batch."""
+
+    model: VideoModel
+    seed: int = 0
+    epoch: int = 0
+    step: int = 0
+    out: Output | None = None
+    gather: Callable[[Tensor], Tensor] = field(default=lambda rows: rows)
+
+    def rng(self, name: str) -> np.random.Generator:
+        """Random numbers of this step, the same in every process, micro-batch and repetition of the run."""
+        return np.random.default_rng([self.seed, self.epoch, self.step, *name.encode()])
+
+
+class Component(nn.Module):
+    """Base of all components. A subclass sets `name`, `paper`, `Settings`, and defines the hooks that it needs.
+
+    `requires` and `excludes` map other components' names to the reason; `divergence = "kl"` makes the value of
+    the classification loss KL(target ‖ p) instead of the cross-entropy (gradients are the same).
+    """
+
+    name: ClassVar[str] = ""
+    paper: ClassVar[str] = ""
+    Settings: ClassVar[type]
+    requires: ClassVar[dict[str, str]] = {}
+    excludes: ClassVar[dict[str, str]] = {}
+    divergence: ClassVar[str] = "ce"
+    last: ClassVar[bool] = False  # its hooks follow those of all others: it sees what they made
+
+    def __init__(self, settings: Any) -> None:
+        super().__init__()
+        self.settings = settings
+
+    @property
+    def needs_pixels(self) -> bool:
+        """Whether the method must see pixels, so that cached features can't serve it."""
+        return False
+
+    def extend(self, model: VideoModel) -> None:
+        """Adds modules to the network at its named points, once, before training."""
+
+    def parameter_groups(self, model: VideoModel) -> Iterator[tuple[str, float, list[nn.Parameter]]]:
+        """Parameters with a learning rate of their own: (group, rate, parameters)."""
+        yield from ()
+
+    def on_batch(self, batch: Batch, ctx: Context) -> Batch:
+        """Edits inputs and label mixture; called before the trunk (pixels) and behind it (features)."""
+        return batch
+
+    def kernel(self, targets: Tensor, ctx: Context) -> Tensor:
+        """Row-stochastic `[K, K]`: given what to aim at for each label so far, what to aim at instead."""
+        return targets
+
+    def on_logits(self, logits: Tensor, batch: Batch, ctx: Context) -> Tensor:
+        """Edits the logits `[B, K]` that the classification loss sees; evaluation never does."""
+        return logits
+
+    def loss(self, out: Output, batch: Batch, ctx: Context) -> dict[str, tuple[float, Tensor]]:
+        """Further terms of the total loss: name -> (weight λ, mean over the batch)."""
+        return {}
+
+    def after_step(self, ctx: Context) -> None:
+        """Follows an optimiser step: momentum updates, queue pushes. Never called in evaluation."""
+

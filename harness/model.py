@@ -1,0 +1,202 @@
+"""The network: two streams of frames through a shared trunk, a temporal head, and cosines with text features.
+
+The seam between trunk and head is `Batch.level`: with a frozen trunk the batch arrives as cached features and
+the network holds no trunk at all. Components add to it at named points: `text` (the text side) and `adapt`
+(per stream, on per-frame features).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from harness.errors import BadInput
+from harness.protocol import Model
+from harness.trunk import Clip, Trunk
+
+
+@dataclass
+class Batch:
+    """Clips on their way through the learner.
+
+    `face` and `context` are pixels `[B, T, S, S, 3]` (uint8) or, behind the trunk, features `[B, T, D]`;
+    `level` says which. `target` `[B, K]` is the label mixture q: one-hot until a component mixes it.
+    """
+
+    face: Tensor
+    context: Tensor
+    label: Tensor
+    target: Tensor
+    level: str = "features"
+
+
+@dataclass
+class Output:
+    """What the network says of a batch: `logits [B, K]`, and the features that they are cosines of.
+
+    `video [B, D]` and `text [K, D]` are L2-normalised; `text_raw [K, D]` is the text side before that.
+    """
+
+    logits: Tensor
+    video: Tensor
+    text: Tensor
+    text_raw: Tensor
+
+
+LONGEST = 64  # frames of a clip that have a learned position; `clips.frames` can't be higher
+
+
+def undecayed(values: Tensor) -> nn.Parameter:
+    """A parameter that weight decay must not touch (prompts, tokens, positions): the mark travels with it."""
+    parameter = nn.Parameter(values)
+    parameter.no_decay = True  # type: ignore[attr-defined]
+    return parameter
+
+
+class VideoModel(nn.Module):
+    """Trunk (None where features are cached), head and text side of one data set's classifier."""
+
+    def __init__(self, clip: Clip, settings: Model, descriptions: tuple[str, ...], *, pixels: bool) -> None:
+        super().__init__()
+        self.settings, self.descriptions, self.width = settings, descriptions, clip.width
+        self.trunk: Trunk | None = clip.trunk if pixels else None
+        if self.trunk is not None:
+            self.trunk.requires_grad_(settings.trunk == "trainable")
+        self.tower = TextTower(clip)
+        self.head = Head(clip.width, settings)
+        self.text: nn.Module = FixedText(self.tower, descriptions)
+
+    @property
+    def classes(self) -> int:
+        return len(self.descriptions)
+
+    def train(self, mode: bool = True) -> VideoModel:
+        super().train(mode)
+        if self.trunk is not None and self.settings.trunk == "frozen":
+            self.trunk.eval()
+        return self
+
+    def features(self, batch: Batch) -> Batch:
+        """The batch behind the trunk; a batch of features passes through."""
+        if batch.level == "features":
+            return batch
+        assert self.trunk is not None, "pixels arrived at a model that was built for features"
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.settings.trunk == "trainable"):
+            face, context = self.trunk(batch.face), self.trunk(batch.context)
+        return dataclasses.replace(batch, face=face, context=context, level="features")
+
+    def forward(self, batch: Batch) -> Output:
+        text_raw = self.text()
+        video = F.normalize(self.head(batch.face, batch.context).float(), dim=-1)
+        text = F.normalize(text_raw.float(), dim=-1)
+        return Output(video @ text.T / self.settings.temperature, video, text, text_raw)
+
+
+class Head(nn.Module):
+    """Per-frame features of both streams to one video feature: `[B, T, D]`, `[B, T, D]` -> `[B, D]`."""
+
+    def __init__(self, width: int, settings: Model) -> None:
+        super().__init__()
+        if width % settings.heads:
+            mend = "give a number that divides it"
+            raise BadInput("model.heads", f"{settings.heads} heads do not divide the feature width {width}", mend)
+        self.adapt = nn.ModuleDict({"face": nn.Identity(), "context": nn.Identity()})
+        self.face = Temporal(width, settings)
+        self.context = Temporal(width, settings)
+        self.fuse = nn.Linear(2 * width, width)
+
+    def forward(self, face: Tensor, context: Tensor) -> Tensor:
+        streams = self.face(self.adapt["face"](face)), self.context(self.adapt["context"](context))
+        return self.fuse(torch.cat(streams, dim=-1))
+
+
+class Temporal(nn.Module):
+    """A class token and learned positions before a transformer over time; reads the token: `[B, T, D]` -> `[B, D]`."""
+
+    def __init__(self, width: int, settings: Model) -> None:
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(
+            width, settings.heads, settings.mlp * width, settings.dropout, F.gelu, batch_first=True, norm_first=True
+        )
+        self.layers = nn.TransformerEncoder(layer, settings.layers, enable_nested_tensor=False)
+        self.token = undecayed(torch.randn(1, 1, width) * 0.02)
+        self.positions = undecayed(torch.randn(1, LONGEST + 1, width) * 0.02)
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        rows = torch.cat([self.token.expand(len(frames), -1, -1), frames], dim=1)
+        return self.norm(self.layers(rows + self.positions[:, : rows.shape[1]])[:, 0])
+
+
+class TextTower(nn.Module):
+    """CLIP's frozen text tower on as many positions as its input has.
+
+    Its attention is causal, so cutting off what follows the longest [EOS] changes nothing: running 14 to 20
+    positions instead of 77 gives the same features.
+    """
+
+    def __init__(self, clip: Clip) -> None:
+        super().__init__()
+        parts = getattr(clip.model, "text", clip.model)  # both of open_clip's layouts of a CLIP
+        pool = getattr(parts, "text_pool_type", getattr(parts, "pool_type", None))
+        if getattr(parts, "attn_mask", None) is None or pool != "argmax":
+            raise BadInput("model.name", "its text tower is not a causal CLIP transformer", "choose a CLIP model")
+        self.transformer, self.ln_final = parts.transformer, parts.ln_final
+        self.projection, self.positions = parts.text_projection, parts.positional_embedding
+        self.register_buffer("mask", parts.attn_mask, persistent=False)
+        self.context_length, self.width = parts.positional_embedding.shape
+        self._embedding, self._tokenizer = [parts.token_embedding], clip.tokenizer  # a list: no submodule
+        self.requires_grad_(False).eval()
+
+    def train(self, mode: bool = True) -> TextTower:
+        return super().train(False)
+
+    def tokenize(self, texts: tuple[str, ...], *, room: int = 0) -> tuple[Tensor, Tensor]:
+        """Token ids `[K, L]` cut to the longest text, and the position of each [EOS] `[K]`.
+
+        Raises `BadInput` when a text with `room` further tokens does not fit the tower.
+        """
+        tokens = self._tokenizer(list(texts))
+        ends = tokens.argmax(dim=-1)
+        longest = int(ends.max()) + 1
+        if longest + room > self.context_length or bool((tokens[:, -1] != 0).any()):
+            text = texts[int(ends.argmax())]
+            what = f"{text!r} with {room} learned tokens does not fit the {self.context_length} of the text tower"
+            raise BadInput("prompt", what, "shorten the description or prompt.tokens")
+        return tokens[:, :longest], ends
+
+    def embed(self, tokens: Tensor) -> Tensor:
+        """`[K, L]` ids to `[K, L, W]` vectors, without positions."""
+        with torch.no_grad():
+            return self._embedding[0](tokens)
+
+    def forward(self, vectors: Tensor, ends: Tensor) -> Tensor:
+        """Embedded prompts `[K, L, W]` and the place of their [EOS] `[K]` to text features `[K, D]`."""
+        length = vectors.shape[1]
+        rows = self.transformer(vectors + self.positions[:length], attn_mask=self.mask[:length, :length])
+        rows = self.ln_final(rows)[torch.arange(len(rows), device=rows.device), ends]
+        return _project(rows, self.projection)
+
+
+class FixedText(nn.Module):
+    """The text side without learned prompts: the class descriptions, encoded once."""
+
+    def __init__(self, tower: TextTower, descriptions: tuple[str, ...]) -> None:
+        super().__init__()
+        tokens, ends = tower.tokenize(descriptions)
+        with torch.no_grad():
+            self.register_buffer("encoded", tower(tower.embed(tokens), ends))
+
+    def forward(self) -> Tensor:
+        return self.encoded
+
+
+def _project(rows: Tensor, projection: Any) -> Tensor:
+    if projection is None:
+        return rows
+    return projection(rows) if isinstance(projection, nn.Module) else rows @ projection

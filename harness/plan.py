@@ -1,0 +1,194 @@
+"""From a grid to runs: data sets opened, every run's spec resolved and addressed, its state read from the store.
+
+A run's id is a hash of everything that determines its numbers (protocol version, data fingerprint, method with
+all settings, seed, shared settings, weights) and of nothing else: moving the data or the weights does not
+make another run, changing a pixel or a rate does.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
+
+from harness import miniature, plugins, protocol, weights
+from harness.clips import Scan, scan
+from harness.datasets import Adapter
+from harness.errors import BadInput
+from harness.grammar import Method
+from harness.grid import Grid
+from harness.store import Record, Store
+
+
+@dataclass(frozen=True)
+class Copy:
+    """One data set as a grid uses it: its adapter, what reading the copy found, and whether it is a miniature."""
+
+    adapter: Adapter
+    scan: Scan
+    miniature: bool
+
+
+@dataclass(frozen=True)
+class Run:
+    """One unit of work, fully resolved."""
+
+    run_id: str
+    dataset: str
+    method: Method
+    seed: int
+    levels: dict[str, int]
+    spec: dict[str, Any] = field(repr=False)
+    wanted: bool = True
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All runs of a grid over opened data sets."""
+
+    grid: Grid
+    copies: dict[str, Copy]
+    runs: tuple[Run, ...]
+
+    def todo(self, store: Store) -> list[Run]:
+        """The wanted runs that are not done."""
+        return [run for run in self.runs if run.wanted and status(store, run) != "done"]
+
+
+def plan(grid: Grid) -> Plan:
+    """Opens the grid's data sets and resolves its runs, data set by data set, method by method."""
+    copies = {name: open_copy(name, grid) for name in grid.datasets}
+    runs = []
+    for name, copy in copies.items():
+        for arm in grid.arms:
+            for seed in grid.seeds:
+                spec = _spec(grid, name, copy, arm.method, seed)
+                wanted = grid.wants(name, arm.method, seed)
+                runs.append(Run(_run_id(spec), name, arm.method, seed, arm.levels, spec, wanted))
+    return Plan(grid, copies, tuple(runs))
+
+
+def open_copy(name: str, grid: Grid) -> Copy:
+    """Reads the copy below the data set's root, or renders and reads its miniature where no root is given."""
+    cls, settings = plugins.get("datasets", name), grid.data[name]
+    small = not settings.root
+    if small:
+        root = miniature.ensure(weights.cache_folder() / "miniatures") / cls.folder
+        if not root.is_dir():
+            mend = f"set data.{name}.root to your copy (there is no miniature of it)"
+            raise BadInput(f"data.{name}.root", "is not set", mend)
+    else:
+        root = Path(settings.root).expanduser()
+        if not root.is_dir():
+            raise BadInput(f"data.{name}.root", f"no folder {root}", "set it to the folder of your copy")
+    adapter = cls(settings, root)
+    return Copy(adapter, scan(adapter, grid.sections["train"], grid.sections["face"]), small)
+
+
+def status(store: Store, run: Run) -> str:
+    """`done`, `partial` (begun, cut off or under way) or `todo` (a failed run is to be done again)."""
+    record = store.record(run.dataset, run.run_id)
+    if record is None or record.result.get("status") == "failed":
+        return "partial" if store.leased(run.dataset, run.run_id) else "todo"
+    return "done" if record.done else "partial"
+
+
+def as_json(plan: Plan, store: Store) -> dict[str, Any]:
+    """What `harness plan --json` prints and what the store keeps for the leaderboard."""
+    records = list(store.records()) if store.root.exists() else []
+    seconds = _typical_seconds(records)
+    rows = []
+    for run in plan.runs:
+        state = status(store, run)
+        rows.append(
+            {
+                "run_id": run.run_id,
+                "dataset": run.dataset,
+                "method": str(run.method),
+                "seed": run.seed,
+                "status": state,
+                "eta_s": 0.0 if state == "done" else seconds.get(run.dataset),
+                "levels": run.levels,
+            }
+        )
+    return {
+        "grid": plan.grid.name,
+        "runs": rows,
+        "factors": [{"name": name, "levels": list(levels)} for name, levels in plan.grid.factors.items()],
+        "dropped": list(plan.grid.dropped),
+        "baseline": str(plan.grid.arms[0].method) if plan.grid.factors else "",
+        "miniatures": [name for name, copy in plan.copies.items() if copy.miniature],
+        "selection": plan.grid.sections["train"].selection,
+    }
+
+
+def _typical_seconds(records: list[Record]) -> dict[str, float]:
+    """Median duration of the stored runs of each data set: the only honest guess there is."""
+    durations: dict[str, list[float]] = {}
+    for record in records:
+        if record.done:
+            durations.setdefault(record.spec["dataset"], []).append(record.result["duration_s"])
+    return {name: round(statistics.median(values), 1) for name, values in durations.items()}
+
+
+def _spec(grid: Grid, name: str, copy: Copy, method: Method, seed: int) -> dict[str, Any]:
+    groups = {key: dataclasses.asdict(settings) for key, settings in grid.sections.items()}
+    groups["model"]["weights"] = weights.name_of(grid.sections["model"])
+    data = dataclasses.asdict(grid.data[name])
+    data["root"] = "" if copy.miniature else str(copy.scan.root.resolve())
+    return {
+        "protocol": protocol.VERSION,
+        "dataset": name,
+        "method": str(method),
+        "components": method.resolved(),
+        "seed": seed,
+        "data": {**data, "fingerprint": copy.scan.fingerprint, "miniature": copy.miniature},
+        **groups,
+    }
+
+
+def _run_id(spec: Mapping[str, Any]) -> str:
+    """`<component names>-s<seed>-<hash>`: a name for people, an address for programs."""
+    decides = json.loads(json.dumps(spec))
+    for where in ("root", "annotations", "faces", "miniature"):
+        decides["data"].pop(where)
+    decides["model"].pop("pretrained")
+    decides.pop("method")  # the components say the same with every default written out
+    digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:10]
+    return f"{'-'.join(spec['components']) or 'plain'}-s{spec['seed']}-{digest}"
+
+
+def as_text(planned: Mapping[str, Any]) -> str:
+    """What `harness plan` prints for people."""
+    by_set: dict[str, list[dict[str, Any]]] = {}
+    for row in planned["runs"]:
+        by_set.setdefault(row["dataset"], []).append(row)
+    table = [
+        [
+            name + (" (miniature)" if name in planned["miniatures"] else ""),
+            len(rows),
+            *(sum(row["status"] == state for row in rows) for state in ("done", "partial", "todo")),
+            _duration([row["eta_s"] for row in rows]),
+        ]
+        for name, rows in by_set.items()
+    ]
+    lines = [f"grid {planned['grid']}: {len(planned['runs'])} runs", ""]
+    lines.append(tabulate(table, ["data set", "runs", "done", "partial", "to do", "time left, one worker"]))
+    lines += ["", "methods:", *(f"  {method}" for method in dict.fromkeys(row["method"] for row in planned["runs"]))]
+    if planned["dropped"]:
+        lines += ["", "dropped combinations:", *(f"  {d['method']}: {d['why']}" for d in planned["dropped"])]
+    return "\n".join(lines)
+
+
+def _duration(seconds: list[float | None]) -> str:
+    known = [value for value in seconds if value is not None]
+    if len(known) < len(seconds):
+        return "unknown until a run is done"
+    return f"{sum(known) / 60:.1f} min" if sum(known) >= 60 else f"{sum(known):.0f} s"

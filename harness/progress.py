@@ -1,0 +1,110 @@
+"""What a person sees while a grid trains: bars on a terminal, plain lines elsewhere.
+
+One overall bar with the time left, one bar for the run at hand with its live loss and validation scores, and a
+line for each finished run, whichever worker trained it. Worker processes own no terminal and print nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+from torch import Tensor
+from tqdm import tqdm
+
+from harness.plan import Run
+
+QUIET_FOR = 30.0  # seconds after which a long run reports an epoch where there are no bars
+
+
+class Board:
+    """The terminal of a grid of `total` runs, `done` of which are done already."""
+
+    def __init__(self, total: int, done: int, *, silent: bool = False) -> None:
+        self.silent, self.bars = silent, sys.stderr.isatty() and not silent
+        self.total, self.done = total, done
+        self.overall = tqdm(total=total, initial=done, desc="grid", unit="run", position=0, leave=False,
+                            disable=not self.bars, dynamic_ncols=True, smoothing=0.05)  # fmt: skip
+
+    def say(self, line: str) -> None:
+        """A line that stays, above the bars."""
+        if self.bars:
+            tqdm.write(line, file=sys.stderr)
+        elif not self.silent:
+            print(line, file=sys.stderr, flush=True)
+
+    def finished(self, result: dict[str, Any]) -> None:
+        """A run has ended, here or in another worker."""
+        self.done += 1
+        self.overall.update()
+        self.say(f"[{self.done:>{len(str(self.total))}}/{self.total}] {summary(result)}")
+
+    def watch(self, run: Run, steps: int, epochs: int) -> RunBar:
+        return RunBar(self, run, steps, epochs)
+
+    def counter(self, what: str) -> Counter:
+        return Counter(self, what)
+
+    def close(self) -> None:
+        self.overall.close()
+
+
+class RunBar:
+    """The bar of one run: a step at a time, loss live, WAR and UAR after each epoch."""
+
+    def __init__(self, board: Board, run: Run, steps: int, epochs: int) -> None:
+        self.board, self.steps, self.epochs = board, steps, epochs
+        self.name = f"{run.dataset} {run.method} seed {run.seed}"
+        self.spoke = time.monotonic()
+        self.scores: dict[str, str] = {}
+        self.bar = tqdm(total=steps * epochs, desc=self.name, unit="step", position=1, leave=False,
+                        disable=not board.bars, dynamic_ncols=True)  # fmt: skip
+
+    def step(self, epoch: int, loss: Tensor) -> None:
+        self.bar.update()
+        if self.board.bars and self.bar.n % max(self.steps // 5, 1) == 0:
+            self.bar.set_postfix({"epoch": f"{epoch + 1}/{self.epochs}", "loss": f"{float(loss):.3f}", **self.scores})
+
+    def epoch(self, row: dict[str, Any]) -> None:
+        split = "val" if "val" in row else "test"
+        self.scores = {name.upper(): f"{100 * row[split][name]:.1f}" for name in ("war", "uar")}
+        if not self.board.bars and time.monotonic() - self.spoke > QUIET_FOR:
+            self.spoke = time.monotonic()
+            scores = "  ".join(f"{split} {name} {value}" for name, value in self.scores.items())
+            losses = "  ".join(f"{name} {value:.3f}" for name, value in row["losses"].items())
+            self.board.say(f"  {self.name}  epoch {row['epoch'] + 1}/{self.epochs}  {losses}  {scores}")
+
+    def close(self) -> None:
+        self.bar.close()
+
+
+class Counter:
+    """A bar for work that is counted in clips; called with (done, total)."""
+
+    def __init__(self, board: Board, what: str) -> None:
+        self.board, self.what = board, what
+        self.bar: tqdm | None = None
+
+    def __call__(self, done: int, total: int) -> None:
+        if self.bar is None:
+            if not self.board.bars:
+                self.board.say(f"{self.what}: {total} clips")
+            self.bar = tqdm(total=total, desc=self.what, unit="clip", position=1, leave=False,
+                            disable=not self.board.bars, dynamic_ncols=True)  # fmt: skip
+        self.bar.update(done - self.bar.n)
+        if done == total:
+            self.bar.close()
+            self.bar = None
+
+
+def summary(result: dict[str, Any]) -> str:
+    """One line for a finished run."""
+    name = f"{result['dataset']:<7} {result['method']}  seed {result['seed']}"
+    if result["status"] != "done":
+        return f"{name}  FAILED: {result['error']['type']}: {result['error']['message'].splitlines()[0]}"
+    scores = [
+        f"{split} WAR {100 * metrics['war']:.1f} UAR {100 * metrics['uar']:.1f}"
+        for split, metrics in sorted(result["metrics"].items(), reverse=True)
+    ]
+    return f"{name}  {'  '.join(scores)}  epoch {result['epoch'] + 1}  {result['duration_s']:.1f} s"

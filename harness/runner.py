@@ -1,0 +1,190 @@
+"""One run from its spec to its stored result: builds splits and learner, trains, writes the run's folder.
+
+A failing run is recorded with its traceback and the grid goes on; `result.json` is written last, so a run
+folder without it is unfinished, whatever else it holds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import time
+import traceback
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+import torch
+from accelerate import Accelerator
+
+from harness import evaluation, store, training, trunk, weights
+from harness.cache import Features, Progress, Views, features
+from harness.environment import describe
+from harness.grid import Grid
+from harness.learner import Learner, components_of
+from harness.loading import FeatureSplit, PixelSplit, Split, readable
+from harness.model import VideoModel
+from harness.plan import Copy, Run
+from harness.protocol import Model, Train
+from harness.training import Outcome, Watcher
+
+SPLITS = ("train", "val", "test")
+
+
+class Runner:
+    """Runs of one grid in this process; what runs share (trunk, features) is loaded once."""
+
+    def __init__(self, grid: Grid, copies: dict[str, Copy], accelerator: Accelerator, placement: str) -> None:
+        self.grid, self.copies, self.accelerator, self.placement = grid, copies, accelerator, placement
+        self.model: Model = grid.sections["model"]
+        self._clip = functools.cache(lambda: trunk.load(self.model))
+
+    def cached(self, run: Run) -> bool:
+        """Whether the run trains on cached features: the trunk is frozen and no component must see pixels."""
+        pixels = any(component.needs_pixels for component in components_of(run.method).values())
+        return self.model.trunk == "frozen" and not pixels
+
+    def features(self, dataset: str, progress: Progress = lambda done, total: None) -> dict[str, Features]:
+        """The features of a data set's splits, computed now unless the cache has them."""
+        scan, name = self.copies[dataset].scan, weights.name_of(self.model)
+        tower = functools.partial(lambda: self._clip().trunk.to(self.accelerator.device))
+        return {split: features(scan, split, self._views(), tower, name, progress) for split in SPLITS}
+
+    def steps(self, run: Run) -> int:
+        """Optimiser steps of an epoch, as far as known before its clips are read."""
+        clips = sum(clip.split == "train" for clip in self.copies[run.dataset].scan.clips)
+        return math.ceil(clips / self.grid.sections["train"].batch_size)
+
+    def execute(self, run: Run, folder: Path, watcher: Watcher) -> dict[str, Any]:
+        """Trains a run and returns its stored result, `status` being `done` or `failed`."""
+        began, writes = time.monotonic(), self.accelerator.is_main_process
+        if writes:
+            store.write_json(folder / "spec.json", run.spec)
+            store.write_json(folder / "environment.json", describe(self.accelerator, self.placement))
+            store.write_lines(folder / "alarms.jsonl", [])
+        try:
+            result = self._train(run, folder, watcher)
+        except Exception as error:
+            result = {"status": "failed", "error": _describe_error(error)}
+            if self.accelerator.num_processes > 1:  # the other processes wait for this one: end them all
+                store.write_json(folder / "result.json", self._result(run, began, result))
+                raise
+        finally:
+            self.accelerator.free_memory()
+        result = self._result(run, began, result)
+        if writes:
+            store.write_json(folder / "result.json", result)
+        return result
+
+    def _train(self, run: Run, folder: Path, watcher: Watcher) -> dict[str, Any]:
+        copy, settings = self.copies[run.dataset], self.grid.sections["train"]
+        torch.manual_seed(run.seed)
+        splits, counts = self._splits(run)
+        learner = self._learner(run)
+        metric = settings.metric or copy.adapter.metric
+        history = _History(folder, self.accelerator.is_main_process)
+        outcome = training.train(learner, splits, settings, metric, run.seed, self.accelerator, watcher, history)
+        labels = {name: splits[name].labels.cpu().numpy() for name in outcome.probabilities}
+        if self.accelerator.is_main_process:
+            _write_predictions(folder / "predictions.parquet", splits, labels, outcome)
+        counts["faces"], counts["notes"] = copy.scan.faces, [dataclasses.asdict(note) for note in copy.scan.notes]
+        return {"status": "done", "counts": counts, **_scores(outcome, labels, settings, metric, copy)}
+
+    def _learner(self, run: Run) -> Learner:
+        clip = self._clip() if self.model.trunk == "frozen" else trunk.load(self.model)
+        descriptions = self.copies[run.dataset].adapter.descriptions()
+        model = VideoModel(clip, self.model, descriptions, pixels=not self.cached(run))
+        return Learner(model, components_of(run.method))
+
+    def _splits(self, run: Run) -> tuple[dict[str, Split], dict[str, Any]]:
+        copy, device = self.copies[run.dataset], self.accelerator.device
+        classes = len(copy.adapter.classes)
+        splits: dict[str, Split] = {}
+        boxes, lost = Counter[str](), []
+        if self.cached(run):
+            for name, found in self.features(run.dataset).items():
+                splits[name] = FeatureSplit(found, classes, device)
+                boxes.update(found.boxes)
+                lost += found.unreadable
+        else:
+            for name in SPLITS:
+                clips, how, missing = readable(copy.scan, name, self._views())
+                splits[name] = PixelSplit(copy.scan, clips, self._views(), classes, device, workers=0)
+                boxes.update(how)
+                lost += missing
+        return splits, {"boxes": dict(boxes), "unreadable": len(lost), "unreadable_clips": lost[:20]}
+
+    def _views(self) -> Views:
+        return Views(self.grid.sections["clips"], self.grid.sections["face"], self._clip().size)
+
+    def _result(self, run: Run, began: float, result: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "run_id": run.run_id,
+            "dataset": run.dataset,
+            "method": str(run.method),
+            "seed": run.seed,
+            "selection": self.grid.sections["train"].selection,
+            "alarms": 0,
+            "duration_s": round(time.monotonic() - began, 3),
+            **result,
+        }
+
+
+class _History(list):
+    """A list of rows that is on disk whole after every `append`."""
+
+    def __init__(self, folder: Path, writes: bool) -> None:
+        super().__init__()
+        self.folder, self.writes = folder, writes
+
+    def append(self, row: dict[str, Any]) -> None:
+        super().append(row)
+        if self.writes:
+            store.write_lines(self.folder / "history.jsonl", self)
+
+
+def _scores(
+    outcome: Outcome, labels: dict[str, np.ndarray], settings: Train, metric: str, copy: Copy
+) -> dict[str, Any]:
+    metrics, confusion, per_class = {}, {}, {}
+    for name, probabilities in outcome.probabilities.items():
+        scores = evaluation.measure(probabilities, labels[name])
+        confusion[name] = scores.pop("confusion")
+        recalls = evaluation.recalls(np.asarray(confusion[name])).tolist()
+        per_class[name] = dict(zip(copy.adapter.classes, recalls, strict=True))
+        metrics[name] = scores
+    return {
+        "epoch": outcome.epoch,
+        "primary": metric,
+        "classes": list(copy.adapter.classes),
+        "metrics": metrics,
+        "per_class": per_class,
+        "confusion": confusion,
+    }
+
+
+def _write_predictions(path: Path, splits: dict[str, Split], labels: dict[str, np.ndarray], outcome: Outcome) -> None:
+    tables = [
+        pyarrow.table(
+            {
+                "clip_id": [clip.id for clip in splits[name].clips],
+                "split": [name] * len(probabilities),
+                "epoch": np.full(len(probabilities), outcome.epoch, dtype=np.int32),
+                "label": labels[name].astype(np.int32),
+                "prediction": probabilities.argmax(1).astype(np.int32),
+                "probabilities": probabilities.astype(np.float32).tolist(),
+            }
+        )
+        for name, probabilities in outcome.probabilities.items()
+    ]
+    sink = pyarrow.BufferOutputStream()
+    pyarrow.parquet.write_table(pyarrow.concat_tables(tables), sink)
+    store.write_bytes(path, sink.getvalue().to_pybytes())
+
+
+def _describe_error(error: Exception) -> dict[str, str]:
+    return {"type": type(error).__name__, "message": str(error), "traceback": traceback.format_exc()}

@@ -1,0 +1,179 @@
+"""Who trains what, where: placement, worker processes, and the claiming of runs from the store.
+
+`pair`: every process claims whole runs by lease; a launched process, a local `--workers` process and a process
+on another machine do it in the same way. `data`: all launched processes train one run together (DDP).
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from accelerate.utils import broadcast_object_list
+
+from harness import launch as launching
+from harness.launch import Launch
+from harness.plan import Plan, Run
+from harness.progress import Board
+from harness.runner import Runner
+from harness.store import Store
+
+POLL = 0.5  # seconds between two looks at runs that other workers hold
+
+
+@dataclass
+class Outcome:
+    """What became of the wanted runs."""
+
+    done: int = 0
+    failed: list[dict[str, Any]] = field(default_factory=list)
+
+
+def run(plan: Plan, store: Store, placement: str, workers: str, argv: Sequence[str]) -> Outcome:
+    """Trains the plan's wanted runs that are not done and returns once none is left, here or elsewhere."""
+    launch, todo = launching.here(), plan.todo(store)
+    wanted = sum(run.wanted for run in plan.runs)
+    board = Board(wanted, wanted - len(todo), silent=not launch.leads)
+    placement, why = _placement(plan, placement, launch)
+    count, why_count = _workers(plan, workers, placement, launch, len(todo))
+    if shortfall := launching.shortfall(launch):
+        board.say(f"note: {shortfall}")
+    if todo:
+        board.say(f"{len(todo)} of {wanted} runs to train; placement {placement} ({why}); workers {count} ({why_count})")
+        _share_threads(launch, count)
+        runner = Runner(plan.grid, plan.copies, launching.accelerator(launch, placement), placement)
+        _prepare(runner, todo, board)
+        with _worker_processes(count if launch.worker == 0 else 1, argv):
+            _together(runner, todo, store, board) if placement == "data" else _claim(runner, todo, store, board)
+    board.close()
+    return _outcome(plan, store)
+
+
+def _placement(plan: Plan, asked: str, launch: Launch) -> tuple[str, str]:
+    if asked != "auto":
+        return asked, "as asked"
+    if launch.world == 1:
+        return "pair", "one process"
+    if plan.grid.sections["model"].trunk == "trainable":
+        return "data", "the trunk trains, so a run fills all devices"
+    return "pair", "the trunk is frozen, so runs are small: each process trains its own"
+
+
+def _workers(plan: Plan, asked: str, placement: str, launch: Launch, todo: int) -> tuple[int, str]:
+    """How many processes on this machine claim runs for this launched one, itself included."""
+    if placement == "data" or launch.worker:
+        return 1, "all processes share each run" if placement == "data" else "a worker"
+    if asked != "auto":
+        return int(asked), "as asked"
+    if torch.cuda.is_available() or launch.world > 1:
+        return 1, "one for each launched process"
+    if plan.grid.sections["model"].trunk == "trainable":
+        return 1, "the trunk trains, so one run uses all cores"
+    cores = len(os.sched_getaffinity(0))
+    return max(min(cores, todo), 1), f"{cores} cores, no GPU"
+
+
+def _share_threads(launch: Launch, workers: int) -> None:
+    """On a CPU machine the processes share its cores; more threads than cores would slow every one of them."""
+    siblings = int(os.environ.get("HARNESS_WORKERS", workers))
+    os.environ["HARNESS_WORKERS"] = str(siblings)
+    torch.set_num_threads(max(len(os.sched_getaffinity(0)) // (siblings * launch.local_world), 1))
+
+
+def _prepare(runner: Runner, todo: list[Run], board: Board) -> None:
+    """Features of all data sets that the runs will need, once, before anybody trains."""
+    cached = dict.fromkeys(run.dataset for run in todo if runner.cached(run))
+    for dataset in cached:
+        runner.features(dataset, board.counter(f"features of {dataset}"))
+
+
+@contextmanager
+def _worker_processes(count: int, argv: Sequence[str]) -> Iterator[None]:
+    """`count` − 1 further processes of the same command that claim runs until none is left."""
+    started: list[subprocess.Popen] = []
+    try:
+        for number in range(1, count):
+            environment = {**os.environ, launching.WORKER: str(number)}
+            command = [sys.executable, "-m", "harness", *argv]
+            started.append(subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL))
+        yield
+        for process in started:
+            process.wait()
+    finally:
+        for process in started:
+            if process.poll() is None:
+                process.terminate()
+
+
+def _claim(runner: Runner, todo: list[Run], store: Store, board: Board) -> None:
+    """Claims and trains runs until every one has ended here or in another worker."""
+    began = {run.run_id: _ended(store, run) for run in todo}  # failures of an earlier call are tried again
+    waiting = list(todo)
+    while waiting:
+        before = len(waiting)
+        for run in list(waiting):
+            if _fresh(store, run, began) is None:
+                with store.lease(run.dataset, run.run_id) as mine:
+                    if mine and _fresh(store, run, began) is None:
+                        _execute(runner, run, store, board)
+            if (result := _fresh(store, run, began)) is not None:
+                waiting.remove(run)
+                board.finished(result)
+        if len(waiting) == before:
+            time.sleep(POLL)
+
+
+def _ended(store: Store, run: Run) -> int:
+    """When the run's result was written (ns), 0 when there is none."""
+    path = store.folder(run.dataset, run.run_id) / "result.json"
+    return path.stat().st_mtime_ns if path.exists() else 0
+
+
+def _fresh(store: Store, run: Run, began: dict[str, int]) -> dict[str, Any] | None:
+    """The run's result if it was written since this call began."""
+    if _ended(store, run) == began[run.run_id]:
+        return None
+    record = store.record(run.dataset, run.run_id)
+    return record.result if record else None
+
+
+def _together(runner: Runner, todo: list[Run], store: Store, board: Board) -> None:
+    """All processes train one run after the other; the first one claims for all."""
+    for run in todo:
+        with store.lease(run.dataset, run.run_id) if runner.accelerator.is_main_process else _nothing() as mine:
+            claimed = [mine]
+            broadcast_object_list(claimed)
+            if claimed[0]:
+                board.finished(_execute(runner, run, store, board))
+
+
+@contextmanager
+def _nothing() -> Iterator[bool]:
+    yield False
+
+
+def _execute(runner: Runner, run: Run, store: Store, board: Board) -> dict[str, Any]:
+    watcher = board.watch(run, runner.steps(run), runner.grid.sections["train"].epochs)
+    try:
+        return runner.execute(run, store.folder(run.dataset, run.run_id), watcher)
+    finally:
+        watcher.close()
+
+
+def _outcome(plan: Plan, store: Store) -> Outcome:
+    outcome = Outcome()
+    for run in plan.runs:
+        record = store.record(run.dataset, run.run_id) if run.wanted else None
+        if record and record.done:
+            outcome.done += 1
+        elif record and record.result.get("status") == "failed":
+            outcome.failed.append(record.result)
+    return outcome
+

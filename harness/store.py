@@ -1,0 +1,218 @@
+"""The run store: a folder a run, plain files in it, and nothing else to believe.
+
+    RUNS/<dataset>/<run_id>/   spec.json environment.json history.jsonl alarms.jsonl predictions.parquet result.json
+    RUNS/plans/<grid>.json     the resolved design of each grid that was planned here: cells, levels, run ids
+
+Both halves of the product meet here, so this room knows no torch. Every file appears whole or not at all
+(written beside its place, synced, renamed). A run is claimed by a lease file whose time is its heartbeat.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import BadInput
+
+HEARTBEAT = 5.0  # seconds between two signs of life of a lease's holder
+STALE = 12 * HEARTBEAT  # a lease without a sign of life for this long is free again
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Writes `path` whole or not at all: a reader or a power cut never sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+    try:
+        with beside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Whole-file JSON with sorted keys and a final newline, NaN refused (it is not JSON)."""
+    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    write_bytes(path, (text + "\n").encode())
+
+
+def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """JSON lines, the whole file at once."""
+    lines = (json.dumps(row, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
+    write_bytes(path, "".join(lines).encode())
+
+
+def read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BadInput(str(path), f"is not JSON ({error})", "delete the run's folder to train it again") from error
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    if not path.exists():
+        return []
+    try:
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except ValueError as error:
+        raise BadInput(str(path), f"is not JSON lines ({error})", "delete the run's folder to train it again") from error
+
+
+@dataclass(frozen=True)
+class Record:
+    """One stored run: its folder, and its `spec.json` and `result.json` (empty while unfinished)."""
+
+    folder: Path
+    spec: dict[str, Any]
+    result: dict[str, Any]
+
+    @property
+    def run_id(self) -> str:
+        return self.folder.name
+
+    @property
+    def done(self) -> bool:
+        return self.result.get("status") == "done"
+
+    def history(self) -> list[dict[str, Any]]:
+        return read_lines(self.folder / "history.jsonl")
+
+    def alarms(self) -> list[dict[str, Any]]:
+        return read_lines(self.folder / "alarms.jsonl")
+
+    def environment(self) -> dict[str, Any]:
+        path = self.folder / "environment.json"
+        return read_json(path) if path.exists() else {}
+
+
+class Store:
+    """The runs below one folder."""
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root)
+
+    def folder(self, dataset: str, run_id: str) -> Path:
+        return self.root / dataset / run_id
+
+    def record(self, dataset: str, run_id: str) -> Record | None:
+        """The stored run, or None when nothing of it is stored."""
+        return self._read(self.folder(dataset, run_id))
+
+    def records(self) -> Iterator[Record]:
+        """All stored runs, in the order of their folders' names."""
+        for spec in sorted(self.root.glob("*/*/spec.json")):
+            record = self._read(spec.parent)
+            if record is not None:
+                yield record
+
+    def find(self, run: str) -> Record:
+        """The run that `run` names: a run id, the start of one, or a run's folder."""
+        matches = [r for r in self.records() if r.run_id == run or r.folder == Path(run)]
+        matches = matches or [r for r in self.records() if r.run_id.startswith(run)]
+        if len(matches) == 1:
+            return matches[0]
+        if not matches:
+            raise BadInput(run, f"no such run in {self.root}", "run ids stand in results.csv and in `harness plan`")
+        raise BadInput(run, f"names {len(matches)} runs", "give more of the run id: " + matches[0].run_id)
+
+    def write_plan(self, grid: str, plan: Mapping[str, Any]) -> None:
+        write_json(self.root / "plans" / f"{grid}.json", plan)
+
+    def read_plan(self, grid: str) -> dict[str, Any]:
+        path = self.root / "plans" / f"{grid}.json"
+        if not path.exists():
+            raise BadInput(str(path), f"the grid {grid!r} was never planned in this store", "run `harness plan` first")
+        return read_json(path)
+
+    @contextmanager
+    def lease(self, dataset: str, run_id: str) -> Iterator[bool]:
+        """Claims a run: yields True to its one holder, who keeps it alive by heartbeat, and False to others."""
+        path = self.folder(dataset, run_id) / "lease.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not (_create(path) or (_stale(path) and _take_over(path))):
+            yield False
+            return
+        stop = threading.Event()
+        beat = threading.Thread(target=_beat, args=(path, stop), daemon=True)
+        beat.start()
+        try:
+            yield True
+        finally:
+            stop.set()
+            beat.join()
+            path.unlink(missing_ok=True)
+
+    def leased(self, dataset: str, run_id: str) -> bool:
+        """Whether a living worker holds the run."""
+        path = self.folder(dataset, run_id) / "lease.json"
+        return path.exists() and not _stale(path)
+
+    @staticmethod
+    def _read(folder: Path) -> Record | None:
+        if not (folder / "spec.json").exists():
+            return None
+        result = folder / "result.json"
+        return Record(folder, read_json(folder / "spec.json"), read_json(result) if result.exists() else {})
+
+
+def _create(path: Path) -> bool:
+    holder = {"host": socket.gethostname(), "pid": os.getpid(), "since": time.time()}
+    try:
+        with path.open("x") as file:
+            json.dump(holder, file)
+        return True
+    except FileExistsError:
+        return False
+
+
+def _stale(path: Path) -> bool:
+    try:
+        age = time.time() - path.stat().st_mtime
+        holder = json.loads(path.read_text() or "{}")
+    except FileNotFoundError:
+        return True
+    except ValueError:
+        holder = {}
+    if age > STALE:
+        return True
+    return holder.get("host") == socket.gethostname() and not _alive(holder.get("pid", os.getpid()))
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _take_over(path: Path) -> bool:
+    """Only one of several takers can rename the dead lease away, and only one can create the next."""
+    aside = path.with_name(f"lease.dead.{socket.gethostname()}.{os.getpid()}")
+    try:
+        path.rename(aside)
+    except FileNotFoundError:
+        pass
+    else:
+        aside.unlink(missing_ok=True)
+    return _create(path)
+
+
+def _beat(path: Path, stop: threading.Event) -> None:
+    while not stop.wait(HEARTBEAT):
+        try:
+            os.utime(path)
+        except OSError:
+            return

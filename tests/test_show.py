@@ -1,0 +1,125 @@
+"""One run as text and as JSON, and the command that repeats it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import protocol
+from harness.show import as_json, command, sparkline, text
+from harness.store import Record, Store, write_json, write_lines
+
+SPEC: dict[str, Any] = {
+    "dataset": "caer",
+    "method": "ldl(temperature=0.1)+prompt",
+    "seed": 2,
+    "protocol": 1,
+    "data": {"root": "", "annotations": "", "faces": "", "fingerprint": "f00", "miniature": True},
+    **{name: dataclasses.asdict(cls()) for name, cls in protocol.GROUPS.items()},
+}
+SCORES = {"war": 0.625, "uar": 0.5, "f1": 0.48, "ece": 0.1}
+DONE: dict[str, Any] = {
+    "status": "done",
+    "selection": "val",
+    "epoch": 1,
+    "metrics": {"val": {**SCORES, "war": 0.7}, "test": SCORES},
+    "per_class": {"test": {"Anger": 0.75, "Sad": 0.0}},
+    "confusion": {"test": [[3, 1], [4, 0]]},
+    "classes": ["Anger", "Sad"],
+    "primary": "war",
+    "alarms": 1,
+    "duration_s": 92.0,
+    "counts": {"faces": {"test": {"found": 7, "missing": 1}}, "boxes": {"frame": 7, "center-crop": 1}},
+}
+HISTORY = [
+    {"epoch": e, "losses": {"ldl": 2.0 - e}, "val": {"war": 0.5 + 0.1 * e}, "target": {"entropy": 0.4}}
+    for e in range(3)
+]
+ALARM = {
+    "sentinel": "flat-target",
+    "severity": "error",
+    "epoch": 1,
+    "message": "aims at nothing",
+    "mend": "cool it",
+}
+
+
+def saved(root: Path, result: dict[str, Any], spec: dict[str, Any] = SPEC) -> Record:
+    folder = root / "caer" / "ldl-prompt-s2-0123456789"
+    write_json(folder / "spec.json", spec)
+    if result:
+        write_json(folder / "result.json", {"run_id": folder.name, **result})
+    write_lines(folder / "history.jsonl", HISTORY)
+    write_lines(folder / "alarms.jsonl", [ALARM])
+    write_json(folder / "environment.json", {"torch": "2.15", "device": {"kind": "cpu", "cores": 2}})
+    return Store(root).find("ldl-prompt-s2")
+
+
+def test_a_finished_run_is_told_on_one_page(tmp_path):
+    page = text(saved(tmp_path, DONE))
+    assert page.startswith("caer (rendered miniature) · ldl(temperature=0.1)+prompt · seed 2\n")
+    assert "done · epoch 1 of 0–2, best on val · 1 min 32 s" in page
+    assert "WAR          70.0    62.5  primary" in page
+    assert "4 of 4 taken for Anger" in page
+    assert "loss ldl        █▅▁  2 → 0" in page
+    assert "target entropy  ▁▁▁  0.4 → 0.4" in page
+    assert "error flat-target, epoch 1: aims at nothing" in page and "mend: cool it" in page
+    assert "test: 7 face boxes, 1 missing" in page
+    assert "device  cores 2, kind cpu" in page
+
+
+def test_a_failed_run_shows_its_error(tmp_path):
+    error = {"type": "ValueError", "message": "no labels", "traceback": "Traceback\n  line 3"}
+    page = text(saved(tmp_path, {"status": "failed", "error": error}))
+    assert "failed: ValueError: no labels" in page and "  line 3" in page
+
+
+def test_an_unfinished_run_says_how_far_it_came(tmp_path):
+    assert "unfinished, 3 epochs stored" in text(saved(tmp_path, {}))
+
+
+def test_the_command_holds_only_what_is_not_default():
+    words = shlex.split(command(SPEC))
+    assert words[:2] == ["harness", "run"]
+    assert words[2:] == ["--datasets", "caer", "--methods", "ldl(temperature=0.1)+prompt", "--seeds", "2"]
+
+
+def test_the_command_repeats_every_changed_setting():
+    train = {**SPEC["train"], "epochs": 5, "milestones": [3], "lr": 1e-4}
+    data = {"root": "/data/my caer", "fingerprint": "f00", "miniature": False, "fold": 2}
+    words = shlex.split(command({**SPEC, "train": train, "data": data}))
+    settings = [words[i + 1] for i, word in enumerate(words) if word == "--set"]
+    assert settings == [
+        *("train.epochs=5", "train.lr=0.0001", "train.milestones=3|"),
+        *("data.caer.root=/data/my caer", "data.caer.fold=2"),
+    ]
+
+
+def test_a_stored_spec_reads_back_without_false_differences():
+    """JSON turns tuples into lists; that is no change of a setting."""
+    assert "--set" not in command(json.loads(json.dumps(SPEC)))
+
+
+def test_json_holds_all_that_is_stored(tmp_path):
+    whole = as_json(saved(tmp_path, DONE))
+    assert json.loads(json.dumps(whole)) == whole
+    assert whole["history"] == HISTORY and whole["alarms"] == [ALARM] and whole["spec"]["seed"] == 2
+    assert whole["command"] == command(SPEC)
+
+
+@pytest.mark.parametrize(
+    ("values", "drawn"),
+    [([0, 7], "▁█"), ([1, 1], "▁▁"), ([None, 1, 2], " ▁█"), ([], ""), ([None], " ")],
+)
+def test_a_sparkline_runs_from_its_lowest_to_its_highest(values, drawn):
+    assert sparkline(values) == drawn
+
+
+def test_a_long_sparkline_is_thinned_and_keeps_both_ends():
+    drawn = sparkline(list(range(500)))
+    assert len(drawn) <= 60 and drawn[0] == "▁" and drawn[-1] == "█"
