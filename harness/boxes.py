@@ -25,8 +25,9 @@ Place = tuple[str, str]  # a clip's path below the root, and as the list writes 
 class Boxes:
     """The boxes of one or more files, found by the spelling of the key that fits most of `places`."""
 
-    def __init__(self, files: Sequence[Path], places: Sequence[Place], folder: str, splits: Iterable[str],
-                 note: Noting) -> None:  # fmt: skip
+    def __init__(
+        self, files: Sequence[Path], places: Sequence[Place], folder: str, splits: Iterable[str], note: Noting
+    ) -> None:
         self.file = files[0]
         self.missed: list[str] = []
         entries = _read(files)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -30,8 +31,6 @@ from harness.clips import Clip, Scan
 from harness.trunk import Trunk
 from harness.video import Streams, Unreadable, streams
 from harness.weights import cache_folder
-
-AHEAD = 32  # clips decoded while the trunk works on those before them
 
 Progress = Callable[[int, int], None]
 
@@ -56,10 +55,10 @@ class Features:
     unreadable: list[str]
 
 
-def picture(scan: Scan, clip: Clip, views: Views, view: int | None) -> Streams:
+def picture(root: Path, clip: Clip, views: Views, view: int | None) -> Streams:
     """A clip's two streams. `view` numbers the augmentation, the same for all runs; None is the evaluation view."""
     rng = None if view is None else np.random.default_rng([zlib.crc32(clip.id.encode()), view])
-    return streams(scan.root, clip, views.clips, views.face, views.size, rng)
+    return streams(root, clip, views.clips, views.face, views.size, rng)
 
 
 def features(
@@ -101,42 +100,46 @@ def _compute(
 ) -> bytes:
     kept, boxes, unreadable = [], Counter[str](), []
     rows: dict[str, list[Tensor]] = {"face": [], "context": []}
-    for done, (clip, pictures) in enumerate(_decoded(scan, clips, numbers, views)):
+    for done, (clip, found) in enumerate(_encoded(scan, clips, numbers, views, trunk)):
         progress(done, len(clips))
-        if isinstance(pictures, Unreadable):
+        if isinstance(found, Unreadable):
             if views.clips.unreadable == "error":
-                raise pictures
+                raise found
             unreadable.append(clip.id)
             continue
         kept.append(clip.id)
-        for name, stack in rows.items():
-            pixels = torch.from_numpy(np.stack([getattr(p, name) for p in pictures]))
-            with torch.inference_mode():
-                stack.append(trunk(pixels.to(trunk.mean.device)).cpu())
-        for found in pictures:
-            boxes.update(found.boxes)
+        for stack, features in zip(rows.values(), found[0], strict=True):
+            stack.append(features)
+        boxes.update(found[1])
     progress(len(clips), len(clips))
     if not kept:
-        raise Unreadable(scan.root, f"none of {len(clips)} clips could be read")
+        raise Unreadable(f"{scan.root}: none of {len(clips)} clips could be read")
     facts = {"kept": json.dumps(kept), "unreadable": json.dumps(unreadable), "boxes": json.dumps(boxes)}
     return save({name: torch.stack(stack, dim=1).contiguous() for name, stack in rows.items()}, facts)
 
 
-def _decoded(
-    scan: Scan, clips: list[Clip], numbers: Sequence[int | None], views: Views
-) -> Iterator[tuple[Clip, list[Streams] | Unreadable]]:
-    """Each clip with its views decoded, in order, a few clips ahead of the trunk in other threads."""
+def _encoded(
+    scan: Scan, clips: list[Clip], numbers: Sequence[int | None], views: Views, trunk: Trunk
+) -> Iterator[tuple[Clip, tuple[list[Tensor], Counter[str]] | Unreadable]]:
+    """Each clip with its features `[V, T, D]` of both streams, in order.
 
-    def decode(clip: Clip) -> list[Streams] | Unreadable:
+    A thread takes a clip from file to features. On a CPU the trunk runs on one core for each clip: sharing cores
+    between its threads and those that decode is many times slower.
+    """
+
+    @torch.inference_mode()
+    def encode(clip: Clip) -> tuple[list[Tensor], Counter[str]] | Unreadable:
         try:
-            return [picture(scan, clip, views, number) for number in numbers]
+            pictures = [picture(scan.root, clip, views, number) for number in numbers]
         except Unreadable as error:
             return error
+        pixels = (np.stack([getattr(p, name) for p in pictures]) for name in ("face", "context"))
+        features = [trunk(torch.from_numpy(stack).to(trunk.mean.device)).cpu() for stack in pixels]
+        return features, sum((p.boxes for p in pictures), Counter())
 
-    with ThreadPoolExecutor() as pool:
-        for start in range(0, len(clips), AHEAD):
-            part = clips[start : start + AHEAD]
-            yield from zip(part, pool.map(decode, part), strict=True)
+    cores = len(os.sched_getaffinity(0))
+    with ThreadPoolExecutor(cores, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        yield from zip(clips, pool.map(encode, clips), strict=True)
 
 
 def _load(path: Path, clips: list[Clip]) -> Features:

@@ -55,6 +55,6 @@ def _entry(row: dict[str, Any]) -> str:
 def _models() -> list[str]:
     """open_clip's model names, read from its folder so that listing them does not import it."""
     spec = importlib.util.find_spec("open_clip")
-    assert spec is not None and spec.origin is not None
+    assert spec and spec.origin
     configs = Path(spec.origin).parent / "model_configs"
     return ["tiny", *sorted(path.stem for path in configs.glob("*.json"))]

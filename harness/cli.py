@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
+import shlex
 import signal
 import sys
 from collections.abc import Sequence
@@ -44,7 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"harness: bad input: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("harness: interrupted; finished runs are kept, run the same command again to go on", file=sys.stderr)
+        if "HARNESS_WORKER" not in os.environ:
+            print("harness: interrupted; finished runs are kept, run the same command again to go on", file=sys.stderr)
         return 3
     except BrokenPipeError:  # `harness plan | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -61,23 +64,25 @@ def _interrupt(signum: int, frame: Any) -> None:
 def run(arguments: argparse.Namespace, argv: list[str]) -> int:
     grid = _grid(arguments)
     from harness import launch, plan, schedule
-    from harness.store import Store
+    from harness.store import Store, writable
 
-    planned, store = plan.plan(grid), Store(arguments.runs)
+    store, out = Store(arguments.runs), writable(arguments.out or Path("leaderboards") / grid.name)
+    planned = plan.plan(grid)
     leads = launch.here().leads
     if leads:
-        store.write_plan(grid.name, plan.as_json(planned, store))
+        store.write_plan(grid.name, plan.as_json(planned, store, _command_line(arguments)))
     outcome = schedule.run(planned, store, arguments.placement, arguments.workers, argv)
     if not leads:
         return 1 if outcome.failed else 0
     if outcome.done:
         from harness.leaderboard import report as write
 
-        page = write(store, grid.name, Path(arguments.out or Path("leaderboards") / grid.name))
+        page = write(store, grid.name, out)
         print(f"leaderboard: {page}")
     for failure in outcome.failed:
         error = failure["error"]
-        print(f"failed: {failure['run_id']}: {error['type']}: {error['message'].splitlines()[0]}", file=sys.stderr)
+        message = " ".join(error["message"].splitlines()[:1])
+        print(f"failed: {failure['run_id']}: {error['type']}: {message}", file=sys.stderr)
     wanted = sum(run.wanted for run in planned.runs)
     print(f"harness: {outcome.done} of {wanted} runs done, {len(outcome.failed)} failed")
     return 1 if outcome.failed else 0
@@ -89,7 +94,7 @@ def plan(arguments: argparse.Namespace, argv: list[str]) -> int:
     from harness.store import Store
 
     store = Store(arguments.runs)
-    planned = planning.as_json(planning.plan(grid), store)
+    planned = planning.as_json(planning.plan(grid), store, _command_line(arguments))
     store.write_plan(grid.name, planned)
     print(json.dumps(planned, indent=2) if arguments.json else planning.as_text(planned))
     return 0
@@ -97,10 +102,10 @@ def plan(arguments: argparse.Namespace, argv: list[str]) -> int:
 
 def report(arguments: argparse.Namespace, argv: list[str]) -> int:
     from harness.leaderboard import report as write
-    from harness.store import Store
+    from harness.store import Store, writable
 
     grid = Path(arguments.grid).stem if arguments.grid else None
-    print(f"leaderboard: {write(Store(arguments.runs), grid, Path(arguments.out))}")
+    print(f"leaderboard: {write(Store(arguments.runs), grid, writable(arguments.out))}")
     return 0
 
 
@@ -123,9 +128,10 @@ def show(arguments: argparse.Namespace, argv: list[str]) -> int:
 
 def data_mini(arguments: argparse.Namespace, argv: list[str]) -> int:
     from harness import miniature
+    from harness.store import writable
 
-    out = Path(arguments.out)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    out = writable(arguments.out)
+    if out.exists() and any(out.iterdir()):
         raise BadInput(arguments.out, "is there already and not empty", "give a new folder")
     miniature.render(out)
     print(f"rendered miniatures of CAER, DAiSEE and RAER (not the real data sets): {out}")
@@ -137,7 +143,7 @@ def _grid(arguments: argparse.Namespace) -> Any:
     from harness import grid
 
     datasets, methods, seeds = _words(arguments.datasets), _methods(arguments.methods), _words(arguments.seeds)
-    if not all(seed.isdigit() for seed in seeds):
+    if not all(re.fullmatch("[0-9]{1,10}", seed) for seed in seeds):
         raise BadInput("--seeds", f"{arguments.seeds!r} is not a list of seeds", "write --seeds 0,1,2")
     numbers = [int(seed) for seed in seeds]
     if arguments.grid:
@@ -146,6 +152,18 @@ def _grid(arguments: argparse.Namespace) -> Any:
         raise BadInput("harness", "nothing selected", "give --grid, or --datasets and --methods")
     raw = {"datasets": datasets, "methods": methods, "seeds": numbers or [0]}
     return grid.build("selection", raw, arguments.set, tiny=arguments.tiny)
+
+
+def _command_line(arguments: argparse.Namespace) -> str:
+    """The command that trains the whole grid (not only the runs selected now), for its leaderboard."""
+    words = ["harness", "run", *(word for file in arguments.plugin for word in ("--plugin", file))]
+    if arguments.grid:
+        words += ["--grid", arguments.grid]
+    else:
+        for name in ("datasets", "methods", "seeds"):
+            words += [f"--{name}", getattr(arguments, name)] if getattr(arguments, name) else []
+    words += [word for setting in arguments.set for word in ("--set", setting)]
+    return shlex.join(words + ["--tiny"] * arguments.tiny)
 
 
 def _words(text: str) -> list[str]:
@@ -168,9 +186,11 @@ def _methods(text: str) -> list[str]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="harness", description="Trains every dataset × method × seed of a grid and writes ablation tables.",
-        epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+        prog="harness",
+        description="Trains every dataset × method × seed of a grid and writes ablation tables.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--version", action="version", version=f"harness {__version__}")
     parser.set_defaults(plugin=[])
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
@@ -178,10 +198,19 @@ def _parser() -> argparse.ArgumentParser:
     command = _command(commands, "run", run, "train what is missing, then write the leaderboard")
     _selectors(command)
     placements = ("auto", "pair", "data")
-    command.add_argument("--placement", choices=placements, default="auto",
-                         help="pair: each process trains its own runs; data: all train one run (default auto)")  # fmt: skip
-    command.add_argument("--workers", default="auto", type=_worker_count, metavar="N|auto",
-                         help="processes that claim runs, per launched process (default auto)")  # fmt: skip
+    command.add_argument(
+        "--placement",
+        choices=placements,
+        default="auto",
+        help="pair: a process trains its own runs; data: all train one run (default auto)",
+    )
+    command.add_argument(
+        "--workers",
+        default="auto",
+        type=_worker_count,
+        metavar="N|auto",
+        help="processes that claim runs, per launched process (default auto)",
+    )
     command.add_argument("--out", metavar="DIR", help="leaderboard folder (default leaderboards/<grid name>)")
 
     command = _command(commands, "plan", plan, "what would run, what is done, how long it takes")
@@ -190,8 +219,13 @@ def _parser() -> argparse.ArgumentParser:
 
     command = _command(commands, "report", report, "leaderboards from stored runs (loads no torch)")
     _runs(command)
-    command.add_argument("--grid", nargs="?", const="grids/default.toml", metavar="FILE",
-                         help="only this grid's runs, with its factors (default: all runs)")  # fmt: skip
+    command.add_argument(
+        "--grid",
+        nargs="?",
+        const="grids/default.toml",
+        metavar="FILE",
+        help="only this grid's runs, with its factors (default: all runs)",
+    )
     command.add_argument("--out", required=True, metavar="DIR", help="folder to write")
 
     command = _command(commands, "list", list_plugins, "plugins with settings, defaults and papers")
@@ -220,13 +254,19 @@ def _command(commands: Any, name: str, function: Any, help: str) -> argparse.Arg
 
 def _selectors(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("what to train")
-    group.add_argument("--grid", nargs="?", const="grids/default.toml", metavar="FILE",
-                       help="a grid file; alone: grids/default.toml")  # fmt: skip
-    group.add_argument("--datasets", default="", metavar="A,B", help="data sets; with --grid: only these of its sets")
-    group.add_argument("--methods", default="", metavar='"X+Y,Z"', help="methods; with --grid: only these of its methods")
-    group.add_argument("--seeds", default="", metavar="0,1", help="seeds; with --grid: only these of its seeds")
-    group.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
-                       help="a setting for all runs: train.epochs=5, ldl.temperature=0.1, data.caer.root=DIR")  # fmt: skip
+    group.add_argument(
+        "--grid", nargs="?", const="grids/default.toml", metavar="FILE", help="a grid file; alone: grids/default.toml"
+    )
+    group.add_argument("--datasets", default="", metavar="A,B", help="data sets; with --grid: only these of its")
+    group.add_argument("--methods", default="", metavar='"X+Y,Z"', help="methods; with --grid: only these of its")
+    group.add_argument("--seeds", default="", metavar="0,1", help="seeds; with --grid: only these of its")
+    group.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a setting for all runs: train.epochs=5, ldl.temperature=0.1, …",
+    )
     group.add_argument("--tiny", action="store_true", help="smoke test: one seed, one short epoch, a few clips a class")
     _runs(parser)
     _plugin(parser)
@@ -241,6 +281,6 @@ def _plugin(parser: argparse.ArgumentParser) -> None:
 
 
 def _worker_count(text: str) -> str:
-    if text != "auto" and not (text.isdigit() and int(text) >= 1):
+    if text != "auto" and not re.fullmatch("[1-9][0-9]{0,3}", text):
         raise argparse.ArgumentTypeError(f"{text!r} is neither a number from 1 nor auto")
     return text

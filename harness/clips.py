@@ -116,7 +116,11 @@ def scan(adapter: Source, train: Train, face: Face) -> Scan:
 
 
 def as_dataset(scan: Scan, classes: Sequence[str]) -> datasets.Dataset:
-    """The clips as a Hugging Face `Dataset`; its fingerprint is the scan's, so its caches follow the copy."""
+    """The index: the scan's clips, in its order, as a Hugging Face `Dataset` (Arrow, `ClassLabel`).
+
+    Its fingerprint is the scan's, so whatever `datasets` caches of it follows the copy. Loader processes share its
+    memory, which a list of objects would be copied into each.
+    """
     import datasets as hf
 
     box = hf.Sequence(hf.Value("float64"))
@@ -138,6 +142,13 @@ def as_dataset(scan: Scan, classes: Sequence[str]) -> datasets.Dataset:
     columns["body"] = [list(clip.body or ()) for clip in scan.clips]
     dataset = hf.Dataset.from_dict(columns, features=features)
     return hf.Dataset(dataset.data, info=dataset.info, fingerprint=scan.fingerprint)
+
+
+def from_row(row: Mapping[str, Any]) -> Clip:
+    """The clip behind a row of the index."""
+    plain = {name: row[name] for name in ("id", "media", "label", "split", "frames", "subject")}
+    face = {found["frame"]: tuple(found["box"]) for found in row["boxes"]}
+    return Clip(**plain, face=face or None, body=tuple(row["body"]) or None)
 
 
 # --- what `scan` is made of -------------------------------------------------------------------------------------

@@ -9,13 +9,16 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_SHOWN = 20  # known names listed where none is near
+
 
 class BadInput(Exception):
     """Input that can't be used. `where` names the place, `what` the value, `mend` what to do about it."""
 
     def __init__(self, where: str, what: str, mend: str = "") -> None:
         self.where, self.what, self.mend = str(where), what, mend
-        super().__init__(f"{where}: {what}" + (f" — {mend}" if mend else ""))
+        text = f"{where}: {what}" + (f" — {mend}" if mend else "")
+        super().__init__(" ".join(map(str.strip, text.splitlines())))
 
 
 def nearest(name: str, known: Iterable[str], *, most: int = 3) -> str:
@@ -24,4 +27,4 @@ def nearest(name: str, known: Iterable[str], *, most: int = 3) -> str:
     close = difflib.get_close_matches(name, known, n=most, cutoff=0.5)
     if close:
         return "did you mean " + ", ".join(close) + "?"
-    return "known: " + (", ".join(known) or "none")
+    return "known: " + (", ".join(known[:_SHOWN]) or "none") + (", …" if len(known) > _SHOWN else "")

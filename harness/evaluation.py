@@ -7,6 +7,7 @@ and average over all declared classes, so that a class missing from the predicti
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import datasets
 import evaluate
@@ -25,7 +26,7 @@ class _FromProbabilities(evaluate.Metric):
     def _info(self) -> evaluate.MetricInfo:
         return evaluate.MetricInfo(description=self.__doc__ or "", citation="", features=_FEATURES)
 
-    def _compute(self, predictions: list[list[float]], references: list[int]) -> dict[str, float]:
+    def _compute(self, predictions: list[list[float]], references: list[int]) -> dict[str, Any]:
         return {"value": self.score(np.asarray(predictions, dtype=np.float64), np.asarray(references))}
 
     def score(self, probabilities: np.ndarray, labels: np.ndarray) -> float:
@@ -67,7 +68,7 @@ class CalibrationError(_FromProbabilities):
 class ConfusionMatrix(_FromProbabilities):
     """Counts `[K, K]`, rows the labels, columns the predictions."""
 
-    def _compute(self, predictions: list[list[float]], references: list[int]) -> dict[str, list[list[int]]]:
+    def _compute(self, predictions: list[list[float]], references: list[int]) -> dict[str, Any]:
         return {"value": confusion(np.asarray(predictions), np.asarray(references)).tolist()}
 
 

@@ -4,7 +4,7 @@ A method is a set of components with settings; the order of writing does not mat
 the components by name and shows only the settings that differ from their defaults, so that one method has
 one spelling everywhere: in grid files, run records and tables.
 
-    method    = component { "+" component }
+    method    = "plain" | component { "+" component }
     component = name [ "(" [ key "=" value { "," key "=" value } ] ")" ]
 """
 
@@ -18,8 +18,9 @@ from typing import Any
 
 from harness import plugins
 from harness.errors import BadInput
-from harness.settings import given, literal, parse, spell
+from harness.settings import Word, given, parse, spell
 
+PLAIN = "plain"  # the method without any component
 _COMPONENT = re.compile(r"\s*([A-Za-z][\w-]*)\s*(?:\(([^()]*)\))?\s*")
 _SETTING = re.compile(r"\s*([A-Za-z]\w*)\s*=\s*([^=,]+?)\s*")
 
@@ -39,7 +40,7 @@ class Method:
         return tuple(name for name, _ in self.components)
 
     def __str__(self) -> str:
-        return "+".join(_spell_component(name, given(settings)) for name, settings in self.components)
+        return "+".join(_spell_component(name, given(settings)) for name, settings in self.components) or PLAIN
 
     def resolved(self) -> dict[str, dict[str, Any]]:
         """Every setting of every component, defaults included: what a run's spec stores."""
@@ -52,7 +53,7 @@ def read(text: str) -> dict[str, dict[str, Any]]:
     Raises `BadInput` for text that the grammar does not cover or a component named twice.
     """
     parts: dict[str, dict[str, Any]] = {}
-    for piece in _split(text):
+    for piece in _split(text) if text.strip() != PLAIN else ():
         match = _COMPONENT.fullmatch(piece)
         if not match:
             raise BadInput(f"method {text!r}", f"can't read {piece!r}", "write it like prompt+ldl(temperature=0.1)")
@@ -76,6 +77,8 @@ def resolve(text: str, defaults: Mapping[str, Mapping[str, Any]] | None = None) 
         values = {**(defaults or {}).get(name, {}), **written[name]}
         components.append((name, parse(cls.Settings, values, name)))
     _check_together(written, text)
+    for name, settings in components:
+        _check_spelling(name, settings)
     return Method(tuple(components))
 
 
@@ -88,6 +91,17 @@ def _check_together(written: Mapping[str, Any], text: str) -> None:
         for other, why in cls.excludes.items():
             if other in written:
                 raise Incompatible(text, f"{name} and {other} exclude each other: {why}", "drop one of them")
+
+
+def _check_spelling(name: str, settings: Any) -> None:
+    """A grid file can give text that no method string can hold: its runs could not be named or repeated."""
+    text = _spell_component(name, given(settings))
+    try:
+        same = parse(type(settings), read(text)[name], name) == settings
+    except BadInput:
+        same = False
+    if not same:
+        raise BadInput(name, f"{text!r} can't be read back", "leave out ( ) , = | and quotes in its settings")
 
 
 def _split(text: str) -> list[str]:
@@ -109,7 +123,7 @@ def _read_settings(inside: str, text: str) -> dict[str, Any]:
             raise BadInput(f"method {text!r}", f"can't read the setting {piece.strip()!r}", "write key=value")
         if match.group(1) in settings:
             raise BadInput(f"method {text!r}", f"{match.group(1)} is set twice", "set it once")
-        settings[match.group(1)] = literal(match.group(2))
+        settings[match.group(1)] = Word(match.group(2))
     return settings
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import itertools
+import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,9 +20,11 @@ from typing import Any
 from harness import grammar, plugins, protocol
 from harness.errors import BadInput, nearest
 from harness.grammar import Incompatible, Method
-from harness.settings import knob, literal, parse
+from harness.settings import Word, knob, literal, parse
 
 DEFAULT = "grids/default.toml"
+MOST_METHODS = 4096  # more combinations of levels than this are a mistake, not a grid
+MOST_SEED = 2**32 - 1  # what every random number generator takes
 TINY = {"train": {"epochs": 1, "limit": 4, "batch_size": 8}, "clips": {"frames": 4, "views": 1}}
 
 
@@ -42,7 +45,10 @@ class Arm:
 
 @dataclass(frozen=True)
 class Grid:
-    """A checked grid. `sections` holds the settings of `protocol.GROUPS`, `data` those of each data set."""
+    """A checked grid. `sections` holds the settings of `protocol.GROUPS`, `data` those of each data set.
+
+    `defaults` are the settings of components that the file's sections and `--set` give to all methods.
+    """
 
     name: str
     datasets: tuple[str, ...]
@@ -52,11 +58,12 @@ class Grid:
     dropped: tuple[dict[str, str], ...]
     sections: dict[str, Any]
     data: dict[str, Any]
+    defaults: dict[str, Any]
     selected: frozenset[tuple[str, str, int]] | None = field(default=None)
 
     def select(self, datasets: Sequence[str], methods: Sequence[str], seeds: Sequence[int]) -> Grid:
         """The same grid with only some of its runs to train; an empty selector selects everything."""
-        texts = [str(grammar.resolve(method)) for method in methods]
+        texts = [str(grammar.resolve(method, self.defaults)) for method in methods]
         known_methods = [str(arm.method) for arm in self.arms]
         for what, asked, known in (
             ("--datasets", datasets, self.datasets),
@@ -78,19 +85,22 @@ def load(path: str, overrides: Sequence[str] = (), *, tiny: bool = False) -> Gri
     """The grid of a TOML file, with `--set` overrides and, for a smoke test, tiny settings on top."""
     file = Path(path)
     if not file.is_file():
-        raise BadInput(path, "no such grid file", "give a .toml file; grids/default.toml is an example")
+        raise BadInput(path, "no such grid file", f"give a .toml file; {DEFAULT} is an example")
     try:
         raw = tomllib.loads(file.read_text(encoding="utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise BadInput(path, f"can't be read: {error.strerror}", "check the file and its rights") from error
+    except (ValueError, RecursionError) as error:
         raise BadInput(path, f"is not TOML: {error}", "mend the line that it names") from error
-    return build(file.stem, raw, overrides, tiny=tiny)
+    grid = build(file.stem, raw, overrides, tiny=tiny)
+    return dataclasses.replace(grid, seeds=grid.seeds[:1]) if tiny else grid
 
 
 def build(name: str, raw: Mapping[str, Any], overrides: Sequence[str] = (), *, tiny: bool = False) -> Grid:
     """The checked grid behind the tables of a TOML file, or of the command line's selectors."""
     _check_keys(raw, name)
     sections = {group: dict(_table(raw, group, name)) for group in protocol.GROUPS}
-    data = {key: dict(value) for key, value in _table(raw, "data", name).items()}
+    data = {key: dict(_table(raw["data"], key, f"{name}: data")) for key in _table(raw, "data", name)}
     known = plugins.names("methods")
     components = {key: dict(_table(raw, key, name)) for key in raw if key in known}
     changed = _override(overrides, sections, data, components)
@@ -99,17 +109,18 @@ def build(name: str, raw: Mapping[str, Any], overrides: Sequence[str] = (), *, t
             sections[group].update({key: v for key, v in values.items() if f"{group}.{key}" not in changed})
     datasets, seeds = _names(raw, "datasets", name), _seeds(raw, name)
     arms, factors, dropped = _arms(raw, name, components)
-    _check_overridden(changed, arms, components)
+    _check_overridden(changed, datasets, arms, components)
     parse(Design, _table(raw, "design", name), "design")
     return Grid(
         name=_rename(name, changed, tiny),
         datasets=tuple(datasets),
-        seeds=tuple(seeds[:1] if tiny else seeds),
+        seeds=tuple(seeds),
         arms=tuple(arms),
         factors=factors,
         dropped=tuple(dropped),
         sections={group: parse(cls, sections[group], group) for group, cls in protocol.GROUPS.items()},
-        data={key: _data_settings(key, data.get(key, {})) for key in {*datasets, *data}},
+        data={key: _data_settings(key, data.get(key, {})) for key in dict.fromkeys([*datasets, *data])},
+        defaults=components,
     )
 
 
@@ -118,26 +129,31 @@ def _arms(raw: Mapping[str, Any], name: str, defaults: Mapping[str, Any]) -> tup
     if "methods" in raw:
         if "factors" in raw or "baseline" in raw:
             raise BadInput(name, "has both `methods` and `factors`/`baseline`", "keep one of the two")
-        texts = _names(raw, "methods", name)
-        return [Arm(grammar.resolve(text, defaults), {}) for text in dict.fromkeys(texts)], {}, []
+        given = {str(method): method for method in (grammar.resolve(t, defaults) for t in _names(raw, "methods", name))}
+        return [Arm(method, {}) for method in given.values()], {}, []
     factors = {key: _levels(key, value) for key, value in _table(raw, "factors", name).items()}
     baseline = raw.get("baseline", "")
-    arms: dict[Method, Arm] = {}
+    if not isinstance(baseline, str):
+        raise BadInput(f"{name}: baseline", f"{baseline!r} is not a method", 'write baseline = "prompt"')
+    combinations = math.prod(map(len, factors.values()))
+    if combinations > MOST_METHODS:
+        raise BadInput(f"{name}: factors", f"make {combinations} methods", f"keep to {MOST_METHODS}: drop some factors")
+    arms: dict[str, Arm] = {}
     dropped = []
     for choice in itertools.product(*(range(len(levels)) for levels in factors.values())):
         levels = dict(zip(factors, choice, strict=True))
         pieces = [baseline, *(factors[factor][level] for factor, level in levels.items())]
-        text = "+".join(filter(None, pieces))
+        text = "+".join(filter(None, pieces)) or grammar.PLAIN
         try:
             method = grammar.resolve(text, defaults)
         except Incompatible as error:
             dropped.append({"method": text, "why": error.what})
             continue
-        if method in arms:
+        if str(method) in arms:
             same = f"the same method as another combination: {method}"
             dropped.append({"method": text, "why": same})
             continue
-        arms[method] = Arm(method, levels)
+        arms[str(method)] = Arm(method, levels)
     if not arms:
         raise BadInput(name, "no combination of its factors can be trained", "see the reasons: " + str(dropped[:3]))
     return list(arms.values()), factors, dropped
@@ -176,8 +192,10 @@ def _names(raw: Mapping[str, Any], key: str, name: str) -> list[str]:
 
 def _seeds(raw: Mapping[str, Any], name: str) -> list[int]:
     seeds = raw.get("seeds", [0])
-    if not isinstance(seeds, list) or not seeds or not all(type(s) is int and s >= 0 for s in seeds):
-        raise BadInput(f"{name}: seeds", f"{seeds!r} is not a list of seeds", "write seeds = [0, 1, 2]")
+    fine = isinstance(seeds, list) and all(type(seed) is int and 0 <= seed <= MOST_SEED for seed in seeds)
+    if not fine or not seeds:
+        mend = f"write seeds = [0, 1, 2], each from 0 to {MOST_SEED}"
+        raise BadInput(f"{name}: seeds", f"{seeds!r} is not a list of seeds", mend)
     return list(dict.fromkeys(seeds))
 
 
@@ -202,15 +220,20 @@ def _override(overrides: Sequence[str], sections: dict, data: dict, components: 
         else:
             known = [*sections, "data.NAME", *plugins.names("methods")]
             raise BadInput(f"--set {key}", "no such group of settings", nearest(parts[0], known))
-        place[parts[-1]] = value if parts[0] == "data" else literal(value)
-        changed[key.strip()] = place[parts[-1]]
+        place[parts[-1]] = Word(value.strip())
+        changed[key.strip()] = literal(value.strip())
     return changed
 
 
-def _check_overridden(changed: Mapping[str, Any], arms: Sequence[Arm], defaults: Mapping[str, Any]) -> None:
+def _check_overridden(
+    changed: Mapping[str, Any], datasets: Sequence[str], arms: Sequence[Arm], defaults: Mapping[str, Any]
+) -> None:
     """A `--set` that no method would ever feel is refused: nothing that a user sets may be lost in silence."""
     for key in changed:
         component, _, setting = key.partition(".")
+        dataset = setting.partition(".")[0]
+        if component == "data" and dataset in plugins.names("datasets") and dataset not in datasets:
+            raise BadInput(f"--set {key}", f"{dataset} is not in this grid", nearest(dataset, datasets))
         if component not in defaults:
             continue
         cls = plugins.get("methods", component)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +20,18 @@ from accelerate.utils import DistributedDataParallelKwargs
 from harness.errors import BadInput
 
 WORKER = "HARNESS_WORKER"  # set in worker processes that `schedule` starts: their number, from 1
-_RANK_VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "ROLE_RANK", "MASTER_ADDR",
-                   "MASTER_PORT", "GROUP_WORLD_SIZE", "ROLE_WORLD_SIZE")  # fmt: skip
+_RANK_VARIABLES = (
+    "RANK",
+    "LOCAL_RANK",
+    "WORLD_SIZE",
+    "LOCAL_WORLD_SIZE",
+    "GROUP_RANK",
+    "ROLE_RANK",
+    "MASTER_ADDR",
+    "MASTER_PORT",
+    "GROUP_WORLD_SIZE",
+    "ROLE_WORLD_SIZE",
+)
 
 
 @dataclass(frozen=True)
@@ -41,15 +52,23 @@ class Launch:
 
 def here() -> Launch:
     """The launch of this process, from the environment."""
-    number = {name: int(os.environ.get(name, default)) for name, default in
-              (("RANK", "0"), ("LOCAL_RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_WORLD_SIZE", "1"), (WORKER, "0"))}  # fmt: skip
-    return Launch(number["RANK"], number["LOCAL_RANK"], number["WORLD_SIZE"], number["LOCAL_WORLD_SIZE"], number[WORKER])
+
+    def number(name: str, default: int) -> int:
+        return int(os.environ.get(name, default))
+
+    return Launch(
+        rank=number("RANK", 0),
+        local_rank=number("LOCAL_RANK", 0),
+        world=number("WORLD_SIZE", 1),
+        local_world=number("LOCAL_WORLD_SIZE", 1),
+        worker=number(WORKER, 0),
+    )
 
 
 def shortfall(launch: Launch) -> str:
     """A sentence when the launcher was asked for more processes than it started; empty when all is well."""
-    if launch.worker or launch.world > 1 or "MASTER_ADDR" not in os.environ:
-        return ""  # the launcher sets MASTER_ADDR where it was asked for several, also when it starts one
+    if launch.worker or "WORLD_SIZE" in os.environ or "MASTER_ADDR" not in os.environ:
+        return ""  # a launcher that was asked for several and starts one leaves MASTER_ADDR without WORLD_SIZE
     asked = _asked_of_parent()
     return (
         f"asked for {asked or 'several'} processes, given 1: without GPUs `accelerate launch` starts one unless told "
@@ -66,6 +85,7 @@ def accelerator(launch: Launch, placement: str) -> Accelerator:
         for name in _RANK_VARIABLES:
             os.environ.pop(name, None)
     cpu = not torch.cuda.is_available()
+    warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated")  # the successor came with torch 2.14
     made = Accelerator(cpu=cpu, kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)])
     expected = 1 if placement == "pair" else launch.world
     if made.num_processes != expected:

@@ -6,7 +6,7 @@ one graph, and that components' parameters and buffers are moved, synchronised a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -45,30 +45,27 @@ class Learner(nn.Module):
 
     @property
     def parts(self) -> list[Component]:
-        """The components in canonical order, those marked `last` at the end."""
-        return sorted(self.components.values(), key=lambda part: part.last)  # type: ignore[arg-type, return-value]
+        """The components by their `order`, and in canonical order within it."""
+        return in_order(self.components.values())  # type: ignore[arg-type]
 
     def forward(self, batch: Batch, ctx: Context) -> Loss:
         """The loss of one (micro-)batch, each term a mean over its clips."""
-        parts = self.parts
         batch = self._on_batch(batch, ctx)
         if batch.level == "pixels":
             batch = self._on_batch(self.model.features(batch), ctx)
         ctx.out = out = self.model(batch)
-
-        targets = self.targets(ctx)
-        logits = out.logits
-        for part in parts:
-            logits = part.on_logits(logits, batch, ctx)
-        terms = {"cls": (1.0, self._classification(logits, batch.target, targets).mean())}
-        for part in parts:
-            terms.update(part.loss(out, batch, ctx))
-        total = torch.stack([weight * value for weight, value in terms.values()]).sum()
+        with torch.autocast(out.logits.device.type, enabled=False):  # half precision blurs targets and losses
+            targets = self.targets(ctx)
+            terms = {"cls": (1.0, classification(out.logits, batch, targets, self.parts, ctx).mean())}
+            for part in self.parts:
+                terms.update(part.loss(out, batch, ctx))
+            total = torch.stack([weight * value for weight, value in terms.values()]).sum()
         return Loss(total, terms, out.logits, targets)
 
     def targets(self, ctx: Context) -> Tensor:
         """M `[K, K]`: row y is the distribution to aim at when the label is y (design: targets are kernels)."""
-        targets = torch.eye(self.model.classes, device=ctx.out.logits.device if ctx.out else None)
+        like = {"device": ctx.out.logits.device, "dtype": ctx.out.logits.dtype} if ctx.out else {}
+        targets = torch.eye(self.model.classes, **like)
         for part in self.parts:
             targets = part.kernel(targets, ctx)
         return targets
@@ -77,13 +74,6 @@ class Learner(nn.Module):
         for part in self.parts:
             batch = part.on_batch(batch, ctx)
         return batch
-
-    def _classification(self, logits: Tensor, mixture: Tensor, targets: Tensor) -> Tensor:
-        """CE(qM, p) by clip `[B]`; for divergences −q·h on top, h the entropies of M's rows: linear in q."""
-        cross = -(mixture @ targets * torch.log_softmax(logits.float(), dim=-1)).sum(-1)
-        if any(part.divergence == "kl" for part in self.parts):
-            cross = cross - mixture @ row_entropy(targets)
-        return cross
 
     def groups(self, train: Train) -> list[dict]:
         """Optimiser groups: the components' own, a trainable trunk, and the head with all the rest.
@@ -109,6 +99,28 @@ class Learner(nn.Module):
         if self.model.trunk is not None:
             yield "trunk", self.model.settings.trunk_lr, list(self.model.trunk.parameters())
         yield "head", train.lr, list(self.parameters())
+
+
+def in_order(parts: Iterable[Component]) -> list[Component]:
+    """The order in which components' hooks are called."""
+    return sorted(parts, key=lambda part: (part.order, part.name))
+
+
+def classification(logits: Tensor, batch: Batch, targets: Tensor, parts: list[Component], ctx: Context) -> Tensor:
+    """CE(qM, p) by clip `[B]`; for divergences −q·h on top, h the entropies of M's rows: linear in q M.
+
+    Components edit the logits (`on_logits`) and weigh each class's share of the sum (`weigh`).
+    """
+    for part in parts:
+        logits = part.on_logits(logits, batch, ctx)
+    log_p = torch.log_softmax(logits, dim=-1)
+    shares = -(batch.target @ targets) * log_p
+    for part in parts:
+        shares = shares * part.weigh(log_p, batch, ctx)
+    loss = shares.sum(-1)
+    if any(part.divergence == "kl" for part in parts):
+        loss = loss - batch.target @ row_entropy(targets)
+    return loss
 
 
 def row_entropy(targets: Tensor) -> Tensor:

@@ -71,9 +71,13 @@ def read_table(file: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[s
 
 
 def once(
-    items: Iterable[T], key: Callable[[T], str], value: Callable[[T], object], where: Callable[[T], str],
-    file: str, note: Noting,
-) -> list[T]:  # fmt: skip
+    items: Iterable[T],
+    key: Callable[[T], str],
+    value: Callable[[T], object],
+    where: Callable[[T], str],
+    file: str,
+    note: Noting,
+) -> list[T]:
     """The items without repetitions of a key; the same key with another value is an error."""
     kept: dict[str, T] = {}
     repeated = []

@@ -6,37 +6,38 @@ picked, in which order and by which process is the loop's business.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
+import datasets as hf
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
 from harness.cache import Features, Views, picture
-from harness.clips import Clip, Scan
+from harness.clips import Clip, Scan, from_row
 from harness.methods import Batch
 from harness.video import Unreadable
+
+LOADERS = 0 if (os.cpu_count() or 1) < 4 else 4  # loader processes that decode ahead of the trunk
 
 Pick = tuple[int, int | None]
 
 
-@dataclass
 class Split:
-    """Clips with their labels `[N]`; subclasses know how pictures or features come to them."""
+    """Clips by their index (a `datasets.Dataset`), labels `[N]` on the device; subclasses know what batches hold."""
 
-    clips: list[Clip]
-    classes: int
-    device: torch.device
-
-    def __post_init__(self) -> None:
-        self.labels = torch.tensor([clip.label for clip in self.clips], device=self.device)
+    def __init__(self, index: hf.Dataset, device: torch.device) -> None:
+        self.index, self.device = index, device
+        self.classes = index.features["label"].num_classes
+        self.labels = torch.tensor(index["label"][:], device=device)
 
     def __len__(self) -> int:
-        return len(self.clips)
+        return len(self.index)
 
     def batches(self, picks: Sequence[Sequence[Pick]]) -> Iterator[Batch]:
         raise NotImplementedError
@@ -49,8 +50,8 @@ class Split:
 class FeatureSplit(Split):
     """Features `[V, N, T, D]` on the device: a batch is one gather. Views beyond V come round again."""
 
-    def __init__(self, features: Features, classes: int, device: torch.device) -> None:
-        super().__init__(features.clips, classes, device)
+    def __init__(self, index: hf.Dataset, features: Features, device: torch.device) -> None:
+        super().__init__(index, device)
         self.face, self.context = features.face.to(device), features.context.to(device)
 
     def batches(self, picks: Sequence[Sequence[Pick]]) -> Iterator[Batch]:
@@ -63,13 +64,13 @@ class FeatureSplit(Split):
 class PixelSplit(Split):
     """Video decoded for every batch by loader processes; unreadable clips were dropped beforehand, or raise."""
 
-    def __init__(self, scan: Scan, clips: list[Clip], views: Views, classes: int, device: torch.device, workers: int):
-        super().__init__(clips, classes, device)
-        self.scan, self.views, self.workers = scan, views, workers
+    def __init__(self, index: hf.Dataset, root: Path, views: Views, device: torch.device) -> None:
+        super().__init__(index, device)
+        self.root, self.views = root, views
 
     def batches(self, picks: Sequence[Sequence[Pick]]) -> Iterator[Batch]:
-        dataset = _Pictures(self.scan, self.clips, self.views, picks)
-        loader = DataLoader(dataset, batch_size=None, num_workers=self.workers)
+        dataset = _Pictures(self.index, self.root, self.views, picks)
+        loader = DataLoader(dataset, batch_size=None, num_workers=LOADERS)
         for (face, context), batch in zip(loader, picks, strict=True):
             positions = [position for position, _ in batch]
             yield self._batch(face.to(self.device), context.to(self.device), positions, "pixels")
@@ -78,14 +79,14 @@ class PixelSplit(Split):
 class _Pictures(Dataset):
     """Item i: the pixels of the i-th batch, both streams `[B, T, S, S, 3]` uint8."""
 
-    def __init__(self, scan: Scan, clips: list[Clip], views: Views, picks: Sequence[Sequence[Pick]]) -> None:
-        self.scan, self.clips, self.views, self.picks = scan, clips, views, picks
+    def __init__(self, index: hf.Dataset, root: Path, views: Views, picks: Sequence[Sequence[Pick]]) -> None:
+        self.index, self.root, self.views, self.picks = index, root, views, picks
 
     def __len__(self) -> int:
         return len(self.picks)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        found = [picture(self.scan, self.clips[at], self.views, view) for at, view in self.picks[index]]
+        found = [picture(self.root, from_row(self.index[at]), self.views, view) for at, view in self.picks[index]]
         return (
             torch.stack([torch.from_numpy(streams.face) for streams in found]),
             torch.stack([torch.from_numpy(streams.context) for streams in found]),
@@ -102,7 +103,7 @@ def readable(scan: Scan, split: str, views: Views) -> tuple[list[Clip], dict[str
         if clip.split != split:
             continue
         try:
-            boxes.update(picture(scan, clip, views, None).boxes)
+            boxes.update(picture(scan.root, clip, views, None).boxes)
             clips.append(clip)
         except Unreadable:
             if views.clips.unreadable == "error":
@@ -111,5 +112,7 @@ def readable(scan: Scan, split: str, views: Views) -> tuple[list[Clip], dict[str
     return clips, dict(boxes), lost
 
 
-def as_picks(positions: Sequence[int], views: Sequence[Any]) -> list[Pick]:
-    return [(int(position), None if view is None else int(view)) for position, view in zip(positions, views, strict=True)]
+def as_picks(positions: Iterable[Any], views: Iterable[Any]) -> list[Pick]:
+    return [
+        (int(position), None if view is None else int(view)) for position, view in zip(positions, views, strict=True)
+    ]

@@ -39,7 +39,8 @@ class Batch:
 class Output:
     """What the network says of a batch: `logits [B, K]`, and the features that they are cosines of.
 
-    `video [B, D]` and `text [K, D]` are L2-normalised; `text_raw [K, D]` is the text side before that.
+    `video [B, D]` and `text [K, D]` are L2-normalised; `text_raw [K, D]` is the text side before that. With
+    several prompts a class, `text` is the mean of their normalised features, so that logits are mean cosines.
     """
 
     logits: Tensor
@@ -91,10 +92,18 @@ class VideoModel(nn.Module):
         return dataclasses.replace(batch, face=face, context=context, level="features")
 
     def forward(self, batch: Batch) -> Output:
-        text_raw = self.text()
         video = F.normalize(self.head(batch.face, batch.context).float(), dim=-1)
-        text = F.normalize(text_raw.float(), dim=-1)
-        return Output(video @ text.T / self.settings.temperature, video, text, text_raw)
+        with torch.autocast(video.device.type, enabled=False):  # cosines / 0.01 in half precision are off by 0.4
+            text_raw = self.text()
+            text = class_features(text_raw)
+            logits = video @ text.T / self.settings.temperature
+        return Output(logits, video, text, text_raw if text_raw.ndim == 2 else text_raw.mean(dim=1))
+
+
+def class_features(raw: Tensor) -> Tensor:
+    """Normalised text features `[K, D]`; of several prompts a class `[K, P, D]`, the mean of the normalised ones."""
+    unit = F.normalize(raw, dim=-1)
+    return unit if raw.ndim == 2 else unit.mean(dim=1)
 
 
 class Head(nn.Module):
@@ -139,6 +148,8 @@ class TextTower(nn.Module):
     Its attention is causal, so cutting off what follows the longest [EOS] changes nothing: running 14 to 20
     positions instead of 77 gives the same features.
     """
+
+    mask: Tensor
 
     def __init__(self, clip: Clip) -> None:
         super().__init__()
@@ -185,6 +196,8 @@ class TextTower(nn.Module):
 
 class FixedText(nn.Module):
     """The text side without learned prompts: the class descriptions, encoded once."""
+
+    encoded: Tensor
 
     def __init__(self, tower: TextTower, descriptions: tuple[str, ...]) -> None:
         super().__init__()

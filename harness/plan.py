@@ -10,12 +10,15 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 import statistics
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import filelock
 from tabulate import tabulate
 
 from harness import miniature, plugins, protocol, weights
@@ -80,16 +83,34 @@ def open_copy(name: str, grid: Grid) -> Copy:
     cls, settings = plugins.get("datasets", name), grid.data[name]
     small = not settings.root
     if small:
-        root = miniature.ensure(weights.cache_folder() / "miniatures") / cls.folder
+        root = _miniature(grid.sections["train"].limit) / cls.folder
         if not root.is_dir():
             mend = f"set data.{name}.root to your copy (there is no miniature of it)"
             raise BadInput(f"data.{name}.root", "is not set", mend)
     else:
-        root = Path(settings.root).expanduser()
+        root = Path(os.path.expanduser(settings.root))
         if not root.is_dir():
             raise BadInput(f"data.{name}.root", f"no folder {root}", "set it to the folder of your copy")
     adapter = cls(settings, root)
-    return Copy(adapter, scan(adapter, grid.sections["train"], grid.sections["face"]), small)
+    found = scan(adapter, grid.sections["train"], grid.sections["face"])
+    if not any(clip.split == "test" for clip in found.clips):
+        raise BadInput(
+            str(root), f"this copy of {name} has no test clips", "complete the copy: nothing could be reported"
+        )
+    return Copy(adapter, found, small)
+
+
+def _miniature(limit: int) -> Path:
+    """The rendered miniatures, with at most `limit` clips a class and split (0: all), rendered on first use."""
+
+    def progress(done: int, total: int) -> None:
+        if done in (1, total):
+            print(f"rendering miniatures: {done} of {total} clips", file=sys.stderr, flush=True)
+
+    folder = weights.cache_folder() / "miniatures"
+    folder.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(folder / "lock"):
+        return miniature.ensure(folder, limit=limit or None, progress=progress)
 
 
 def status(store: Store, run: Run) -> str:
@@ -100,8 +121,8 @@ def status(store: Store, run: Run) -> str:
     return "done" if record.done else "partial"
 
 
-def as_json(plan: Plan, store: Store) -> dict[str, Any]:
-    """What `harness plan --json` prints and what the store keeps for the leaderboard."""
+def as_json(plan: Plan, store: Store, command: str) -> dict[str, Any]:
+    """What `harness plan --json` prints and what the store keeps for the leaderboard; `command` trains it all."""
     records = list(store.records()) if store.root.exists() else []
     seconds = _typical_seconds(records)
     rows = []
@@ -120,6 +141,7 @@ def as_json(plan: Plan, store: Store) -> dict[str, Any]:
         )
     return {
         "grid": plan.grid.name,
+        "command": command,
         "runs": rows,
         "factors": [{"name": name, "levels": list(levels)} for name, levels in plan.grid.factors.items()],
         "dropped": list(plan.grid.dropped),

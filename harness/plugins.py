@@ -8,9 +8,12 @@ imports a plugin's base class at import time: the base class is looked up when t
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import inspect
+import re
+import sys
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -18,23 +21,25 @@ from typing import Any
 from harness.errors import BadInput, nearest
 
 BASES = {"datasets": "Adapter", "methods": "Component"}
+_NAME = re.compile("[A-Za-z][A-Za-z0-9_-]*")  # it stands in method strings and in the names of run folders
 _from_files: dict[str, dict[str, type]] = {kind: {} for kind in BASES}
 
 
 def names(kind: str) -> list[str]:
     """All plugin names of a kind (`datasets` or `methods`), sorted, without importing any of them."""
-    folder = Path(__file__).parent / kind
-    own = {path.stem.replace("_", "-") for path in folder.glob("*.py") if not path.stem.startswith("_")}
-    return sorted(own | set(_from_files[kind]) | {point.name for point in _entry_points(kind)})
+    return sorted(_built_in(kind) | set(_from_files[kind]) | {point.name for point in _entry_points(kind)})
 
 
 def get(kind: str, name: str) -> Any:
     """The plugin class behind `name`. Raises `BadInput` with the nearest names when there is none."""
     if name in _from_files[kind]:
         return _from_files[kind][name]
-    for point in _entry_points(kind):
-        if point.name == name:
-            return _entry_point_class(kind, point)
+    points = [point for point in _entry_points(kind) if point.name == name]
+    if len(points) + (name in _built_in(kind)) > 1:
+        packages = ", ".join(point.value.split(":")[0] for point in points)
+        raise BadInput(name, f"more than one {_noun(kind)} has this name", f"uninstall or rename one of: {packages}")
+    if points:
+        return _entry_point_class(kind, points[0])
     if name not in names(kind):
         raise BadInput(name, f"no such {_noun(kind)}", nearest(name, names(kind)))
     module = importlib.import_module(f"harness.{kind}.{name.replace('-', '_')}")
@@ -49,16 +54,21 @@ def add_file(path: str) -> list[str]:
     file = Path(path)
     if not file.is_file():
         raise BadInput(path, "no such plugin file", "give the path of a .py file")
-    spec = importlib.util.spec_from_file_location(f"harness_plugin_{file.stem}", file)
-    assert spec is not None and spec.loader is not None
+    spec = importlib.util.spec_from_file_location("harness_plugin" + re.sub(r"\W", "_", str(file.resolve())), file)
+    if spec is None or spec.loader is None:
+        raise BadInput(path, "is not a Python file", "give the path of a .py file")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # type hints of a settings dataclass are looked up there
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        del sys.modules[spec.name]
         raise BadInput(path, f"can't be imported: {type(error).__name__}: {error}", "mend the file") from error
     added = []
     for kind in BASES:
         for cls in _plugin_classes(module, kind):
+            if not isinstance(cls.name, str) or not _NAME.fullmatch(cls.name):
+                raise BadInput(path, f"{cls.name!r} can't name a {_noun(kind)}", "use letters, digits and hyphens")
             if cls.name in names(kind) and _from_files[kind].get(cls.name) is None:
                 raise BadInput(path, f"{cls.name!r} is already a {_noun(kind)}", "give it another name")
             _from_files[kind][cls.name] = cls
@@ -68,6 +78,12 @@ def add_file(path: str) -> list[str]:
     return added
 
 
+def _built_in(kind: str) -> set[str]:
+    folder = Path(__file__).parent / kind
+    return {path.stem.replace("_", "-") for path in folder.glob("*.py") if not path.stem.startswith("_")}
+
+
+@functools.cache  # the environment is searched once: that takes milliseconds, and names are looked up often
 def _entry_points(kind: str) -> list[metadata.EntryPoint]:
     return list(metadata.entry_points(group=f"harness.{kind}"))
 
@@ -78,15 +94,21 @@ def _entry_point_class(kind: str, point: metadata.EntryPoint) -> Any:
     except Exception as error:
         mend = f"mend or uninstall {point.value.split(':')[0]}"
         raise BadInput(point.name, f"the plugin can't be imported: {type(error).__name__}: {error}", mend) from error
-    if not (inspect.isclass(cls) and issubclass(cls, _base(kind)) and cls.name == point.name):
+    if not (inspect.isclass(cls) and issubclass(cls, _base(kind)) and getattr(cls, "name", "") == point.name):
         raise BadInput(point.value, f"is not a {_noun(kind)} named {point.name!r}", "mend the entry point")
     return cls
 
 
 def _plugin_classes(module: Any, kind: str) -> list[Any]:
-    base = _base(kind)
-    classes = [cls for _, cls in inspect.getmembers(module, inspect.isclass) if cls.__module__ == module.__name__]
-    return [cls for cls in classes if issubclass(cls, base) and cls is not base and cls.__dict__.get("name")]
+    base: Any = _base(kind)
+    classes: list[Any] = [
+        cls for _, cls in inspect.getmembers(module, inspect.isclass) if cls.__module__ == module.__name__
+    ]
+    return [cls for cls in classes if _is_plugin(cls, base)]
+
+
+def _is_plugin(cls: Any, base: Any) -> bool:
+    return issubclass(cls, base) and cls is not base and bool(cls.__dict__.get("name"))
 
 
 def _base(kind: str) -> Any:

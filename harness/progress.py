@@ -24,8 +24,17 @@ class Board:
     def __init__(self, total: int, done: int, *, silent: bool = False) -> None:
         self.silent, self.bars = silent, sys.stderr.isatty() and not silent
         self.total, self.done = total, done
-        self.overall = tqdm(total=total, initial=done, desc="grid", unit="run", position=0, leave=False,
-                            disable=not self.bars, dynamic_ncols=True, smoothing=0.05)  # fmt: skip
+        self.overall = tqdm(
+            total=total,
+            initial=done,
+            desc="grid",
+            unit="run",
+            position=0,
+            leave=False,
+            disable=not self.bars,
+            dynamic_ncols=True,
+            smoothing=0.05,
+        )
 
     def say(self, line: str) -> None:
         """A line that stays, above the bars."""
@@ -58,8 +67,15 @@ class RunBar:
         self.name = f"{run.dataset} {run.method} seed {run.seed}"
         self.spoke = time.monotonic()
         self.scores: dict[str, str] = {}
-        self.bar = tqdm(total=steps * epochs, desc=self.name, unit="step", position=1, leave=False,
-                        disable=not board.bars, dynamic_ncols=True)  # fmt: skip
+        self.bar = tqdm(
+            total=steps * epochs,
+            desc=self.name,
+            unit="step",
+            position=1,
+            leave=False,
+            disable=not board.bars,
+            dynamic_ncols=True,
+        )
 
     def step(self, epoch: int, loss: Tensor) -> None:
         self.bar.update()
@@ -90,8 +106,15 @@ class Counter:
         if self.bar is None:
             if not self.board.bars:
                 self.board.say(f"{self.what}: {total} clips")
-            self.bar = tqdm(total=total, desc=self.what, unit="clip", position=1, leave=False,
-                            disable=not self.board.bars, dynamic_ncols=True)  # fmt: skip
+            self.bar = tqdm(
+                total=total,
+                desc=self.what,
+                unit="clip",
+                position=1,
+                leave=False,
+                disable=not self.board.bars,
+                dynamic_ncols=True,
+            )
         self.bar.update(done - self.bar.n)
         if done == total:
             self.bar.close()

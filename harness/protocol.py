@@ -55,8 +55,9 @@ class Clips:
 
     frames: int = knob(16, "frames sampled from a clip, one per equal segment", low=1, high=64, unit="frames")
     views: int = knob(4, "fixed augmented views of each training clip that cached features hold", low=1)
-    context: str = knob("full", "second stream: the frame, or the frame with the face blacked out",
-                        choices=("full", "masked-face"))  # fmt: skip
+    context: str = knob(
+        "full", "second stream: the frame, or the frame with the face blacked out", choices=("full", "masked-face")
+    )
     rotation: float = knob(4.0, "largest random rotation of a training clip", low=0, high=180, unit="degrees")
     flip: float = knob(0.5, "chance of a horizontal flip", low=0, high=1)
     grey: float = knob(0.1, "chance of a clip without colour", low=0, high=1)
@@ -67,8 +68,9 @@ class Clips:
 class Face:
     """The face stream and what stands in for a missing box."""
 
-    missing: str = knob("center-crop", "stand-in where a clip has no box",
-                        choices=("center-crop", "full-frame", "skip", "error"))  # fmt: skip
+    missing: str = knob(
+        "center-crop", "stand-in where a clip has no box", choices=("center-crop", "full-frame", "skip", "error")
+    )
     margin: int = knob(20, "margin around the box", low=0, unit="pixels")
     max_missing: float = knob(0.05, "largest share of clips without a box in a set that has boxes", low=0, high=1)
 

@@ -12,9 +12,11 @@ import math
 import time
 import traceback
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import datasets as hf
 import numpy as np
 import pyarrow
 import pyarrow.parquet
@@ -23,7 +25,9 @@ from accelerate import Accelerator
 
 from harness import evaluation, store, training, trunk, weights
 from harness.cache import Features, Progress, Views, features
+from harness.clips import SPLITS, Clip, as_dataset
 from harness.environment import describe
+from harness.errors import BadInput
 from harness.grid import Grid
 from harness.learner import Learner, components_of
 from harness.loading import FeatureSplit, PixelSplit, Split, readable
@@ -31,8 +35,11 @@ from harness.model import VideoModel
 from harness.plan import Copy, Run
 from harness.protocol import Model, Train
 from harness.training import Outcome, Watcher
+from harness.video import Unreadable
 
-SPLITS = ("train", "val", "test")
+
+def _unseen(what: str) -> Progress:
+    return lambda done, total: None
 
 
 class Runner:
@@ -42,17 +49,24 @@ class Runner:
         self.grid, self.copies, self.accelerator, self.placement = grid, copies, accelerator, placement
         self.model: Model = grid.sections["model"]
         self._clip = functools.cache(lambda: trunk.load(self.model))
+        self._readable = functools.cache(self._read)
+        self._index = functools.cache(self._as_dataset)
 
     def cached(self, run: Run) -> bool:
         """Whether the run trains on cached features: the trunk is frozen and no component must see pixels."""
         pixels = any(component.needs_pixels for component in components_of(run.method).values())
         return self.model.trunk == "frozen" and not pixels
 
-    def features(self, dataset: str, progress: Progress = lambda done, total: None) -> dict[str, Features]:
-        """The features of a data set's splits, computed now unless the cache has them."""
-        scan, name = self.copies[dataset].scan, weights.name_of(self.model)
-        tower = functools.partial(lambda: self._clip().trunk.to(self.accelerator.device))
-        return {split: features(scan, split, self._views(), tower, name, progress) for split in SPLITS}
+    def prepare(self, dataset: str, counter: Callable[[str], Progress], *, cached: bool) -> None:
+        """Reads every clip of a data set before anybody trains: into the feature cache, or to know it can be read.
+
+        Raises `BadInput` naming the clip that can't be read, unless the settings say to skip it.
+        """
+        try:
+            self._features(dataset, counter) if cached else self._readable(dataset)
+        except Unreadable as error:
+            mend = "replace the file, or leave such clips out, counted, with clips.unreadable=skip"
+            raise BadInput("unreadable clip", str(error), mend) from error
 
     def steps(self, run: Run) -> int:
         """Optimiser steps of an epoch, as far as known before its clips are read."""
@@ -102,21 +116,43 @@ class Runner:
 
     def _splits(self, run: Run) -> tuple[dict[str, Split], dict[str, Any]]:
         copy, device = self.copies[run.dataset], self.accelerator.device
-        classes = len(copy.adapter.classes)
         splits: dict[str, Split] = {}
         boxes, lost = Counter[str](), []
         if self.cached(run):
-            for name, found in self.features(run.dataset).items():
-                splits[name] = FeatureSplit(found, classes, device)
+            for name, found in self._features(run.dataset).items():
+                splits[name] = FeatureSplit(self._rows(run.dataset, found.clips), found, device)
                 boxes.update(found.boxes)
                 lost += found.unreadable
         else:
-            for name in SPLITS:
-                clips, how, missing = readable(copy.scan, name, self._views())
-                splits[name] = PixelSplit(copy.scan, clips, self._views(), classes, device, workers=0)
+            for name, (clips, how, missing) in self._readable(run.dataset).items():
+                splits[name] = PixelSplit(self._rows(run.dataset, clips), copy.scan.root, self._views(), device)
                 boxes.update(how)
                 lost += missing
         return splits, {"boxes": dict(boxes), "unreadable": len(lost), "unreadable_clips": lost[:20]}
+
+    def _features(self, dataset: str, counter: Callable[[str], Progress] = _unseen) -> dict[str, Features]:
+        """The features of a data set's splits, computed now unless the cache has them."""
+        scan, name = self.copies[dataset].scan, weights.name_of(self.model)
+
+        def tower() -> trunk.Trunk:
+            return self._clip().trunk.to(self.accelerator.device)
+
+        return {
+            split: features(scan, split, self._views(), tower, name, counter(f"features of {dataset} {split}"))
+            for split in SPLITS
+        }
+
+    def _read(self, dataset: str) -> dict[str, tuple[list[Clip], dict[str, int], list[str]]]:
+        """What of a data set's splits can be decoded."""
+        return {split: readable(self.copies[dataset].scan, split, self._views()) for split in SPLITS}
+
+    def _as_dataset(self, dataset: str) -> hf.Dataset:
+        return as_dataset(self.copies[dataset].scan, self.copies[dataset].adapter.classes)
+
+    def _rows(self, dataset: str, clips: list[Clip]) -> hf.Dataset:
+        """The index of these clips alone, in their order."""
+        place = {name: position for position, name in enumerate(self._index(dataset)["id"])}
+        return self._index(dataset).select([place[clip.id] for clip in clips])
 
     def _views(self) -> Views:
         return Views(self.grid.sections["clips"], self.grid.sections["face"], self._clip().size)
@@ -171,7 +207,7 @@ def _write_predictions(path: Path, splits: dict[str, Split], labels: dict[str, n
     tables = [
         pyarrow.table(
             {
-                "clip_id": [clip.id for clip in splits[name].clips],
+                "clip_id": splits[name].index["id"][:],
                 "split": [name] * len(probabilities),
                 "epoch": np.full(len(probabilities), outcome.epoch, dtype=np.int32),
                 "label": labels[name].astype(np.int32),

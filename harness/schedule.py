@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -39,6 +40,8 @@ class Outcome:
 def run(plan: Plan, store: Store, placement: str, workers: str, argv: Sequence[str]) -> Outcome:
     """Trains the plan's wanted runs that are not done and returns once none is left, here or elsewhere."""
     launch, todo = launching.here(), plan.todo(store)
+    if launch.worker:
+        threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     wanted = sum(run.wanted for run in plan.runs)
     board = Board(wanted, wanted - len(todo), silent=not launch.leads)
     placement, why = _placement(plan, placement, launch)
@@ -46,10 +49,11 @@ def run(plan: Plan, store: Store, placement: str, workers: str, argv: Sequence[s
     if shortfall := launching.shortfall(launch):
         board.say(f"note: {shortfall}")
     if todo:
-        board.say(f"{len(todo)} of {wanted} runs to train; placement {placement} ({why}); workers {count} ({why_count})")
-        _share_threads(launch, count)
+        board.say(f"{len(todo)} of {wanted} runs to train")
+        board.say(f"placement {placement}: {why}; {count} worker{'s' * (count > 1)}: {why_count}")
         runner = Runner(plan.grid, plan.copies, launching.accelerator(launch, placement), placement)
         _prepare(runner, todo, board)
+        _set_threads(runner, todo, launch, count)
         with _worker_processes(count if launch.worker == 0 else 1, argv):
             _together(runner, todo, store, board) if placement == "data" else _claim(runner, todo, store, board)
     board.close()
@@ -80,18 +84,21 @@ def _workers(plan: Plan, asked: str, placement: str, launch: Launch, todo: int) 
     return max(min(cores, todo), 1), f"{cores} cores, no GPU"
 
 
-def _share_threads(launch: Launch, workers: int) -> None:
-    """On a CPU machine the processes share its cores; more threads than cores would slow every one of them."""
-    siblings = int(os.environ.get("HARNESS_WORKERS", workers))
-    os.environ["HARNESS_WORKERS"] = str(siblings)
-    torch.set_num_threads(max(len(os.sched_getaffinity(0)) // (siblings * launch.local_world), 1))
+def _set_threads(runner: Runner, todo: list[Run], launch: Launch, workers: int) -> None:
+    """On a CPU machine the processes share its cores, and a head on cached features trains on one thread.
+
+    Such a head gains nothing from a second thread, is many times slower with it when the core is busy, and its
+    numbers would depend on the number of workers.
+    """
+    siblings = int(os.environ.setdefault("HARNESS_WORKERS", str(workers)))
+    share = max(len(os.sched_getaffinity(0)) // (siblings * launch.local_world), 1)
+    torch.set_num_threads(1 if all(runner.cached(run) for run in todo) else share)
 
 
 def _prepare(runner: Runner, todo: list[Run], board: Board) -> None:
-    """Features of all data sets that the runs will need, once, before anybody trains."""
-    cached = dict.fromkeys(run.dataset for run in todo if runner.cached(run))
-    for dataset in cached:
-        runner.features(dataset, board.counter(f"features of {dataset}"))
+    """Features of all data sets that the runs will need, or a look at every clip, before anybody trains."""
+    for dataset, cached in dict.fromkeys((run.dataset, runner.cached(run)) for run in todo):
+        runner.prepare(dataset, board.counter, cached=cached)
 
 
 @contextmanager
@@ -110,6 +117,13 @@ def _worker_processes(count: int, argv: Sequence[str]) -> Iterator[None]:
         for process in started:
             if process.poll() is None:
                 process.terminate()
+
+
+def _end_with_parent(parent: int) -> None:
+    """A worker whose starter was killed must not train on unseen; its lease is free as soon as it is gone."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(3)
 
 
 def _claim(runner: Runner, todo: list[Run], store: Store, board: Board) -> None:
@@ -176,4 +190,3 @@ def _outcome(plan: Plan, store: Store) -> Outcome:
         elif record and record.result.get("status") == "failed":
             outcome.failed.append(record.result)
     return outcome
-

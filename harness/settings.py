@@ -8,6 +8,9 @@ clear `BadInput` everywhere. There is no global configuration object.
 from __future__ import annotations
 
 import dataclasses
+import math
+import re
+import sys
 import types
 import typing
 from collections.abc import Mapping
@@ -16,6 +19,12 @@ from typing import Any, TypeVar
 from harness.errors import BadInput, nearest
 
 S = TypeVar("S")
+_KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+class Word(str):
+    """A value as a method string or `--set` writes it: the setting that it fills decides how it is read."""
 
 
 def knob(
@@ -55,7 +64,9 @@ def given(settings: Any) -> dict[str, Any]:
 
 
 def literal(text: str) -> Any:
-    """The value behind a bare word of a method string or of `--set`: true/false, a number, else the text."""
+    """The value that a word looks like: true/false/none, a number, several of them with `|`, else its text."""
+    if _unquoted(text) != text:
+        return _unquoted(text)
     words = {"true": True, "false": False, "none": None}
     if text.lower() in words:
         return words[text.lower()]
@@ -66,18 +77,19 @@ def literal(text: str) -> Any:
             continue
     if "|" in text:
         return tuple(literal(part) for part in text.split("|") if part)
-    return text.strip("\"'")
+    return str(text)
 
 
 def spell(value: Any) -> str:
-    """The inverse of `literal`; `spell(literal(text))` is the canonical spelling of a value."""
+    """The canonical word for a value: the setting that it comes from reads the same value back."""
     if isinstance(value, bool) or value is None:
         return str(value).lower()
     if isinstance(value, float):
         return f"{value:g}" if float(f"{value:g}") == value else repr(value)
     if isinstance(value, tuple | list):
-        return "|".join(spell(part) for part in value) + ("|" if len(value) == 1 else "")
-    return str(value)
+        return "|".join(spell(part) for part in value) + ("|" if len(value) < 2 else "")
+    text = str(value)
+    return text if text and text == _unquoted(text.strip()) else f'"{text}"'
 
 
 def describe(cls: type) -> list[dict[str, Any]]:
@@ -98,33 +110,58 @@ def describe(cls: type) -> list[dict[str, Any]]:
 
 def _check(value: Any, hint: Any, facts: Mapping[str, Any], where: str) -> Any:
     value = _coerce(value, hint, where)
+    for part in value if isinstance(value, tuple) else (value,):
+        _check_range(part, facts, where)
+    return value
+
+
+def _check_range(value: Any, facts: Mapping[str, Any], where: str) -> None:
     if facts.get("choices") and value not in facts["choices"]:
         mend = nearest(str(value), map(str, facts["choices"]))
         raise BadInput(where, f"{value!r} is not a choice", mend)
     if isinstance(value, int | float) and not isinstance(value, bool):
         low, high, above = facts.get("low"), facts.get("high"), facts.get("above")
         outside = (low is not None and value < low) or (high is not None and value > high)
-        if outside or (above is not None and value <= above) or value != value:
-            raise BadInput(where, f"{value!r} is out of range", f"give a value {_range_words(facts)}")
-    return value
+        beyond = abs(value) > sys.maxsize if isinstance(value, int) else not math.isfinite(value)
+        if outside or beyond or (above is not None and value <= above):
+            raise BadInput(where, f"{value!r} is out of range", f"give a value {_range_words(facts) or 'nearer to 0'}")
 
 
 def _coerce(value: Any, hint: Any, where: str) -> Any:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
-        if value is None and type(None) in arguments:
+        if type(None) in arguments and (value is None or (isinstance(value, Word) and literal(value) is None)):
             return None
         return _coerce(value, next(a for a in arguments if a is not type(None)), where)
     if origin is tuple:
+        if isinstance(value, Word):
+            value = tuple(Word(part) for part in value.split("|") if part)
         parts = value if isinstance(value, tuple | list) else (value,)
         return tuple(_coerce(part, arguments[0], where) for part in parts)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+    if isinstance(value, Word):
+        value = _unquoted(value) if hint is str else literal(value)
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return _as_float(value)
     if hint is str and isinstance(value, int | float) and not isinstance(value, bool):
-        return spell(value)
+        value = spell(value)
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
-        raise BadInput(where, f"{value!r} is not a {hint.__name__}", f"give a {hint.__name__}")
+        kind = _KINDS.get(hint, f"a {hint.__name__}")
+        raise BadInput(where, f"{value!r} is not {kind}", f"give {kind}")
+    if isinstance(value, str) and _CONTROL.search(value):
+        raise BadInput(where, f"{value!r} holds a control character", "leave it out")
     return value
+
+
+def _as_float(value: float) -> float:
+    try:
+        return float(value) + 0.0  # -0.0 is 0.0: one value, one spelling, one run
+    except OverflowError:
+        return math.inf  # refused with all that is out of range
+
+
+def _unquoted(text: str) -> str:
+    """The text without the pair of quotes around it."""
+    return text[1:-1] if len(text) >= 2 and text[0] == text[-1] and text[0] in "\"'" else str(text)
 
 
 def _range_words(facts: Mapping[str, Any]) -> str:

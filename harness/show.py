@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from harness import protocol
+from harness import plugins, protocol
 from harness.settings import spell
 from harness.store import Record
 
@@ -65,9 +65,12 @@ def _changed(spec: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             value = tuple(value) if isinstance(value, list) else value  # JSON knows no tuples
             if value != field.default:
                 yield f"{group}.{field.name}", value
-    for key, value in spec.get("data", {}).items():
-        if key not in ("fingerprint", "miniature") and value not in ("", None):  # those are found, not set
-            yield f"data.{spec['dataset']}.{key}", value
+    dataset = spec["dataset"]
+    known = dataset in plugins.names("datasets")  # else it came by a plugin that is not loaded now
+    for field in dataclasses.fields(plugins.get("datasets", dataset).Settings if known else protocol.Data):
+        value = spec.get("data", {}).get(field.name, field.default)
+        if value != field.default:
+            yield f"data.{dataset}.{field.name}", value
 
 
 def _header(record: Record, history: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -14,13 +14,16 @@ import os
 import socket
 import threading
 import time
+import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.errors import BadInput
+from filelock import FileLock
+
+from harness.errors import BadInput, nearest
 
 HEARTBEAT = 5.0  # seconds between two signs of life of a lease's holder
 STALE = 12 * HEARTBEAT  # a lease without a sign of life for this long is free again
@@ -43,29 +46,38 @@ def write_bytes(path: Path, data: bytes) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Whole-file JSON with sorted keys and a final newline, NaN refused (it is not JSON)."""
     text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    write_bytes(path, (text + "\n").encode())
+    write_bytes(path, _encode(text + "\n"))
 
 
 def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """JSON lines, the whole file at once."""
     lines = (json.dumps(row, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
-    write_bytes(path, "".join(lines).encode())
+    write_bytes(path, _encode("".join(lines)))
 
 
-def read_json(path: Path) -> Any:
+def _encode(text: str) -> bytes:
+    """UTF-8; a byte of a path that is no text (`\\udcff` to Python) becomes its JSON escape and reads back so."""
+    return text.encode(errors="backslashreplace")
+
+
+def read_json(path: Path) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(value, dict):
+            raise ValueError("not an object")
     except ValueError as error:
-        raise BadInput(str(path), f"is not JSON ({error})", "delete the run's folder to train it again") from error
+        raise BadInput(str(path), f"is not JSON ({error})", "delete it; what is missing is trained again") from error
+    return value
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     try:
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
     except ValueError as error:
-        raise BadInput(str(path), f"is not JSON lines ({error})", "delete the run's folder to train it again") from error
+        mend = "delete the run's folder to train it again"
+        raise BadInput(str(path), f"is not JSON lines ({error})", mend) from error
 
 
 @dataclass(frozen=True)
@@ -95,11 +107,20 @@ class Record:
         return read_json(path) if path.exists() else {}
 
 
+def writable(path: Path | str) -> Path:
+    """The folder `path`, there or to be made. Raises `BadInput` where a file stands in its way."""
+    path = Path(path)
+    for place in (path, *path.parents):
+        if place.exists() and not place.is_dir():
+            raise BadInput(str(path), f"{place} is a file", "give a folder")
+    return path
+
+
 class Store:
-    """The runs below one folder."""
+    """The runs below one folder, which need not be there yet."""
 
     def __init__(self, root: Path | str) -> None:
-        self.root = Path(root)
+        self.root = writable(root)
 
     def folder(self, dataset: str, run_id: str) -> Path:
         return self.root / dataset / run_id
@@ -117,12 +138,14 @@ class Store:
 
     def find(self, run: str) -> Record:
         """The run that `run` names: a run id, the start of one, or a run's folder."""
-        matches = [r for r in self.records() if r.run_id == run or r.folder == Path(run)]
-        matches = matches or [r for r in self.records() if r.run_id.startswith(run)]
+        records, folder = list(self.records()), Path(run).resolve()
+        matches = [r for r in records if r.run_id == run or r.folder.resolve() == folder]
+        matches = matches or [r for r in records if r.run_id.startswith(run)]
         if len(matches) == 1:
             return matches[0]
         if not matches:
-            raise BadInput(run, f"no such run in {self.root}", "run ids stand in results.csv and in `harness plan`")
+            mend = nearest(run, [r.run_id for r in records]) if records else "give --runs, or train some: harness run"
+            raise BadInput(run, f"no such run in {self.root}", mend)
         raise BadInput(run, f"names {len(matches)} runs", "give more of the run id: " + matches[0].run_id)
 
     def write_plan(self, grid: str, plan: Mapping[str, Any]) -> None:
@@ -138,8 +161,8 @@ class Store:
     def lease(self, dataset: str, run_id: str) -> Iterator[bool]:
         """Claims a run: yields True to its one holder, who keeps it alive by heartbeat, and False to others."""
         path = self.folder(dataset, run_id) / "lease.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not (_create(path) or (_stale(path) and _take_over(path))):
+        holder = {"host": socket.gethostname(), "pid": os.getpid(), "since": time.time(), "id": uuid.uuid4().hex}
+        if self.leased(dataset, run_id) or not self._claim(path, holder):
             yield False
             return
         stop = threading.Event()
@@ -150,12 +173,26 @@ class Store:
         finally:
             stop.set()
             beat.join()
-            path.unlink(missing_ok=True)
+            with self._lock():
+                if _holder(path) == holder:  # a holder that was silent for too long may have lost it
+                    path.unlink()
 
     def leased(self, dataset: str, run_id: str) -> bool:
         """Whether a living worker holds the run."""
-        path = self.folder(dataset, run_id) / "lease.json"
-        return path.exists() and not _stale(path)
+        return not _free(self.folder(dataset, run_id) / "lease.json")
+
+    def _claim(self, path: Path, holder: dict[str, Any]) -> bool:
+        """Looking and writing are one act under the lock, or two takers of a dead lease could both succeed."""
+        with self._lock():
+            if not _free(path):
+                return False
+            write_json(path, holder)
+            return True
+
+    def _lock(self) -> FileLock:
+        """Held for a moment, and freed by the system if its holder dies."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        return FileLock(self.root / ".lock")
 
     @staticmethod
     def _read(folder: Path) -> Record | None:
@@ -165,54 +202,34 @@ class Store:
         return Record(folder, read_json(folder / "spec.json"), read_json(result) if result.exists() else {})
 
 
-def _create(path: Path) -> bool:
-    holder = {"host": socket.gethostname(), "pid": os.getpid(), "since": time.time()}
+def _free(path: Path) -> bool:
+    """Whether no living worker holds the lease: it is not there, was silent for long, or its process is gone."""
     try:
-        with path.open("x") as file:
-            json.dump(holder, file)
-        return True
-    except FileExistsError:
-        return False
-
-
-def _stale(path: Path) -> bool:
-    try:
-        age = time.time() - path.stat().st_mtime
-        holder = json.loads(path.read_text() or "{}")
+        silent = time.time() - path.stat().st_mtime
     except FileNotFoundError:
         return True
-    except ValueError:
-        holder = {}
-    if age > STALE:
-        return True
-    return holder.get("host") == socket.gethostname() and not _alive(holder.get("pid", os.getpid()))
+    holder = _holder(path)
+    return silent > STALE or (holder.get("host") == socket.gethostname() and not _alive(holder.get("pid")))
 
 
-def _alive(pid: int) -> bool:
+def _holder(path: Path) -> dict[str, Any]:
+    try:
+        return read_json(path)
+    except (FileNotFoundError, BadInput):
+        return {}
+
+
+def _alive(pid: Any) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:
+    except (PermissionError, TypeError, OverflowError):
         return True
     return True
 
 
-def _take_over(path: Path) -> bool:
-    """Only one of several takers can rename the dead lease away, and only one can create the next."""
-    aside = path.with_name(f"lease.dead.{socket.gethostname()}.{os.getpid()}")
-    try:
-        path.rename(aside)
-    except FileNotFoundError:
-        pass
-    else:
-        aside.unlink(missing_ok=True)
-    return _create(path)
-
-
 def _beat(path: Path, stop: threading.Event) -> None:
     while not stop.wait(HEARTBEAT):
-        try:
+        with suppress(OSError):  # a file system that hiccups once must not end a lease
             os.utime(path)
-        except OSError:
-            return

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from harness import evaluation
 from harness.learner import Learner, Loss, row_entropy
 from harness.loading import Pick, Split, as_picks
-from harness.methods import Batch, Context
+from harness.methods import Batch, Component, Context
 from harness.protocol import Train
 
 EVALUATION_BATCH = 128  # clips; has no influence on any number
@@ -50,9 +50,15 @@ class Outcome:
 
 
 def train(
-    learner: Learner, splits: dict[str, Split], settings: Train, metric: str, seed: int,
-    accelerator: Accelerator, watcher: Watcher, history: list[dict[str, Any]],
-) -> Outcome:  # fmt: skip
+    learner: Learner,
+    splits: dict[str, Split],
+    settings: Train,
+    metric: str,
+    seed: int,
+    accelerator: Accelerator,
+    watcher: Watcher,
+    history: list[dict[str, Any]],
+) -> Outcome:
     """Trains one run and evaluates the selected epoch; appends a row an epoch to `history` as it goes.
 
     `selection = "val"` keeps the epoch with the best validation metric, `"last"` the last one; both read `test`
@@ -61,7 +67,8 @@ def train(
     optimizer = _optimizer(learner, settings)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: _rate(settings, epoch))
     model, optimizer = accelerator.prepare(learner, optimizer)
-    ctx = Context(model=learner.model, seed=seed)
+    counts = torch.bincount(splits["train"].labels, minlength=splits["train"].classes)
+    ctx = Context(model=learner.model, seed=seed, counts=counts)
     outcome, kept = Outcome(history), {}
     for epoch in range(settings.epochs):
         began, ctx.epoch = time.monotonic(), epoch
@@ -82,15 +89,21 @@ def train(
 
 
 def _epoch(
-    model: nn.Module, learner: Learner, optimizer: Any, split: Split, settings: Train, ctx: Context,
-    accelerator: Accelerator, watcher: Watcher,
-) -> dict[str, Any]:  # fmt: skip
+    model: nn.Module,
+    learner: Learner,
+    optimizer: Any,
+    split: Split,
+    settings: Train,
+    ctx: Context,
+    accelerator: Accelerator,
+    watcher: Watcher,
+) -> dict[str, Any]:
     """One pass over the training clips; the row that it adds to the history, without validation."""
     rank, world = accelerator.process_index, accelerator.num_processes
     torch.manual_seed(hash((ctx.seed, ctx.epoch, rank)) % 2**31)  # dropout: repeatable, different by process
     model.train()
     tally = Tally(split.classes, accelerator.device)
-    steps = epoch_picks(len(split), settings.batch_size, ctx.seed, ctx.epoch)
+    steps = epoch_picks(split.labels.cpu().numpy(), settings.batch_size, ctx.seed, ctx.epoch, learner.parts)
     shares = [share(step, rank, world, settings.accumulation) for step in steps]
     batches = split.batches([micro.picks for micros in shares for micro in micros])
     for ctx.step, micros in enumerate(shares):
@@ -101,9 +114,16 @@ def _epoch(
 
 
 def _step(
-    model: nn.Module, learner: Learner, optimizer: Any, micros: list[Share], batches: Iterator[Batch],
-    settings: Train, ctx: Context, accelerator: Accelerator, tally: Tally,
-) -> Tensor:  # fmt: skip
+    model: nn.Module,
+    learner: Learner,
+    optimizer: Any,
+    micros: list[Share],
+    batches: Iterator[Batch],
+    settings: Train,
+    ctx: Context,
+    accelerator: Accelerator,
+    tally: Tally,
+) -> Tensor:
     """One optimiser step on this process's share of a global batch; returns the share's mean loss."""
     total = torch.zeros((), device=accelerator.device)
     for number, micro in enumerate(micros):
@@ -137,11 +157,19 @@ class Share:
     weight: float
 
 
-def epoch_picks(clips: int, batch_size: int, seed: int, epoch: int) -> list[list[Pick]]:
-    """The epoch's global batches: a random order and a random augmented view for each clip; the last is uneven."""
+def epoch_picks(
+    labels: np.ndarray, batch_size: int, seed: int, epoch: int, parts: Sequence[Component] = ()
+) -> list[list[Pick]]:
+    """The epoch's global batches: random order (or a component's), a random augmented view for each clip.
+
+    The last batch is as uneven as it comes: no clip is dropped, none is doubled.
+    """
     rng = np.random.default_rng([seed, epoch])
-    picks = as_picks(rng.permutation(clips), rng.integers(2**31, size=clips))
-    return [picks[start : start + batch_size] for start in range(0, clips, batch_size)]
+    orders = (part.sampler(labels, rng) for part in parts)
+    order = next((order for order in orders if order is not None), None)
+    order = rng.permutation(len(labels)) if order is None else order
+    picks = as_picks(order, rng.integers(2**31, size=len(order)))
+    return [picks[start : start + batch_size] for start in range(0, len(picks), batch_size)]
 
 
 def share(step: list[Pick], rank: int, world: int, accumulation: int) -> list[Share]:
@@ -190,7 +218,7 @@ class Tally:
     def add(self, loss: Loss, batch: Batch, weight: float) -> None:
         values = {"total": loss.total, **{name: value for name, (_, value) in loss.terms.items()}}
         for name, value in values.items():
-            self.sums[name] = self.sums.get(name, 0) + value.detach() * weight  # type: ignore[operator]
+            self.sums[name] = self.sums.get(name, 0) + value.detach() * weight
         self.weights = {name: factor for name, (factor, _) in loss.terms.items()}
         self.share += weight
         if weight:

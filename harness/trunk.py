@@ -34,6 +34,9 @@ class Clip:
 class Trunk(nn.Module):
     """The image tower with CLIP's normalisation: uint8 `[..., S, S, 3]` to features `[..., D]`."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, visual: nn.Module, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
         super().__init__()
         self.visual = visual
@@ -54,11 +57,12 @@ def load(model: Model) -> Clip:
     """
     import open_clip
 
-    name, source = model.name, weights.source(model)
+    name = model.name
     if name == "tiny":
         name = f"local-dir:{weights.TINY}"
     elif name not in open_clip.list_models():
         raise BadInput("model.name", f"open_clip has no {name!r}", nearest(name, ["tiny", *open_clip.list_models()]))
+    source = weights.source(model)
     logging.getLogger().setLevel(max(logging.WARNING, logging.getLogger().level))
     try:
         if model.name == "tiny" and not model.pretrained:
@@ -69,8 +73,9 @@ def load(model: Model) -> Clip:
         else:
             clip = open_clip.create_model(name, pretrained=source, weights_only=True)
     except Exception as error:
-        raise BadInput("model.pretrained", f"can't load {source!r} for {model.name}: {_first_line(error)}",
-                       _mend(source)) from error  # fmt: skip
+        raise BadInput(
+            "model.pretrained", f"can't load {source!r} for {model.name}: {_first_line(error)}", _mend(source)
+        ) from error
     visual = clip.visual
     mean = getattr(visual, "image_mean", None) or open_clip.OPENAI_DATASET_MEAN
     std = getattr(visual, "image_std", None) or open_clip.OPENAI_DATASET_STD

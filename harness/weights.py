@@ -26,20 +26,24 @@ def cache_folder() -> Path:
 
 def source(model: Model) -> str:
     """What `open_clip.create_model` takes as `pretrained`: a file or a tag."""
-    if model.name == "tiny":
-        return model.pretrained or str(TINY / "model.safetensors")
+    if model.name == "tiny" and not model.pretrained:
+        return str(TINY / "model.safetensors")
     if not model.pretrained:
         mend = "give model.pretrained: an open_clip tag such as openai, or a weights file"
         raise BadInput("model.pretrained", f"{model.name} has no weights", mend)
+    if _is_path(model.pretrained) and not Path(model.pretrained).is_file():
+        raise BadInput("model.pretrained", f"no weights file {model.pretrained}", "give the path of a file that exists")
     return model.pretrained
+
+
+def _is_path(source: str) -> bool:
+    return "/" in source or source.endswith((".safetensors", ".pt", ".bin"))
 
 
 def name_of(model: Model) -> str:
     """A short name for the weights that changes when they do: a file's hash, or the hub's tag."""
     where = source(model)
-    if "/" in where or where.endswith((".safetensors", ".pt", ".bin")):
-        if not Path(where).is_file():
-            raise BadInput("model.pretrained", f"no weights file {where}", "give the path of a file that exists")
+    if _is_path(where):
         return _file_hash(where, Path(where).stat().st_mtime_ns)
     return where
 

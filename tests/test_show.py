@@ -91,12 +91,12 @@ def test_the_command_holds_only_what_is_not_default():
 
 def test_the_command_repeats_every_changed_setting():
     train = {**SPEC["train"], "epochs": 5, "milestones": [3], "lr": 1e-4}
-    data = {"root": "/data/my caer", "fingerprint": "f00", "miniature": False, "fold": 2}
+    data = {"root": "/data/my caer", "fingerprint": "f00", "miniature": False, "first_label": "1"}
     words = shlex.split(command({**SPEC, "train": train, "data": data}))
     settings = [words[i + 1] for i, word in enumerate(words) if word == "--set"]
     assert settings == [
         *("train.epochs=5", "train.lr=0.0001", "train.milestones=3|"),
-        *("data.caer.root=/data/my caer", "data.caer.fold=2"),
+        *("data.caer.root=/data/my caer", "data.caer.first_label=1"),
     ]
 
 

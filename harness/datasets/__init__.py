@@ -64,8 +64,12 @@ class Adapter:
 
     aliases: ClassVar[dict[str, str]] = {}  # other spellings of class folders
     splits: ClassVar[dict[str, str]] = {  # what split folders and lists are called
-        "train": "train", "validation": "val", "valid": "val", "val": "val", "test": "test",
-    }  # fmt: skip
+        "train": "train",
+        "validation": "val",
+        "valid": "val",
+        "val": "val",
+        "test": "test",
+    }
 
     def __init__(self, settings: Any, root: Path) -> None:
         self.settings, self.root = settings, Path(root)

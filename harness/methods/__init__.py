@@ -12,27 +12,56 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from harness.model import Batch, Output, VideoModel
+from harness.settings import knob
 
-__all__ = ["Batch", "Component", "Context", "Output", "VideoModel"]
+__all__ = ["Batch", "Component", "Context", "Output", "VideoModel", "Weighted", "ramp"]
 
 
 @dataclass
 class Context:
-    """Where training stands, and what a hook may need beside the batch."""
+    """Where training stands, and what a hook may need beside the batch.
+
+    `counts [K]` are the training clips by class, before any sampler changes how often they come.
+    """
 
     model: VideoModel
     seed: int = 0
     epoch: int = 0
     step: int = 0
     out: Output | None = None
+    counts: Tensor | None = None
     gather: Callable[[Tensor], Tensor] = field(default=lambda rows: rows)
 
     def rng(self, name: str) -> np.random.Generator:
         """Random numbers of this step, the same in every process, micro-batch and repetition of the run."""
         return np.random.default_rng([self.seed, self.epoch, self.step, *name.encode()])
+
+    def counts_like(self, rows: Tensor) -> Tensor:
+        """`counts` on the device and of the type of `rows`; 1 where a class has no clip, so that logarithms exist."""
+        assert self.counts is not None, "whoever trains tells the context how many clips each class has"
+        return self.counts.to(rows).clamp(min=1)
+
+
+def ramp(epoch: int, delay: int, length: int) -> float:
+    """0 before epoch `delay`, then rising linearly to 1 over `length` epochs (0: at once)."""
+    return min(max((epoch - delay + 1) / (length + 1), 0.0), 1.0)
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """Settings of a component that adds a loss term: its λ is 0 at first, then ramps up to `weight`."""
+
+    weight: float = knob(1.0, "λ of this term", low=0)
+    delay: int = knob(0, "epochs in which λ is 0", low=0, unit="epochs")
+    ramp: int = knob(0, "epochs in which λ then rises linearly to its weight; 0: at once", low=0, unit="epochs")
+
+    def at(self, epoch: int) -> float:
+        """λ of an epoch."""
+        return self.weight * ramp(epoch, self.delay, self.ramp)
 
 
 class Component(nn.Module):
@@ -48,7 +77,7 @@ class Component(nn.Module):
     requires: ClassVar[dict[str, str]] = {}
     excludes: ClassVar[dict[str, str]] = {}
     divergence: ClassVar[str] = "ce"
-    last: ClassVar[bool] = False  # its hooks follow those of all others: it sees what they made
+    order: ClassVar[int] = 0  # its hooks come before those of others (-1), or after and see what they made (1)
 
     def __init__(self, settings: Any) -> None:
         super().__init__()
@@ -78,10 +107,17 @@ class Component(nn.Module):
         """Edits the logits `[B, K]` that the classification loss sees; evaluation never does."""
         return logits
 
+    def weigh(self, log_p: Tensor, batch: Batch, ctx: Context) -> Tensor:
+        """Factors `[B, K]` on −q_c log p_c, the classes' shares of the cross-entropy, given `log_p [B, K]`."""
+        return torch.ones_like(log_p)
+
+    def sampler(self, label: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
+        """The epoch's order of training clips, given their labels `[N]`: positions `[M]`; None leaves it random."""
+        return None
+
     def loss(self, out: Output, batch: Batch, ctx: Context) -> dict[str, tuple[float, Tensor]]:
         """Further terms of the total loss: name -> (weight λ, mean over the batch)."""
         return {}
 
     def after_step(self, ctx: Context) -> None:
         """Follows an optimiser step: momentum updates, queue pushes. Never called in evaluation."""
-

@@ -33,7 +33,7 @@ class LabelDistribution(Component):
 
     def kernel(self, targets: Tensor, ctx: Context) -> Tensor:
         assert ctx.out is not None
-        text = F.normalize(ctx.out.text_raw.detach().float(), dim=-1)
+        text = F.normalize(ctx.out.text_raw.detach().to(targets.dtype), dim=-1)
         return targets @ torch.softmax(text @ text.T / self.settings.temperature, dim=-1)
 
     def on_logits(self, logits: Tensor, batch: Batch, ctx: Context) -> Tensor:

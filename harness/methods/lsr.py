@@ -21,5 +21,5 @@ class LabelSmoothing(Component):
 
     def kernel(self, targets: Tensor, ctx: Context) -> Tensor:
         epsilon, classes = self.settings.epsilon, targets.shape[0]
-        smooth = (1 - epsilon) * torch.eye(classes, device=targets.device) + epsilon / classes
+        smooth = (1 - epsilon) * torch.eye(classes, dtype=targets.dtype, device=targets.device) + epsilon / classes
         return targets @ smooth

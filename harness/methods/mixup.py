@@ -23,8 +23,11 @@ class Mixup(Component):
     @dataclass(frozen=True)
     class Settings:
         alpha: float = knob(0.2, "α of the Beta distribution that λ is drawn from", above=0)
-        level: str = knob("feature", "what is mixed: the trunk's features, or pixels (then features can't be cached)",
-                          choices=("feature", "input"))  # fmt: skip
+        level: str = knob(
+            "feature",
+            "what is mixed: the trunk's features, or pixels (then features can't be cached)",
+            choices=("feature", "input"),
+        )
 
     @property
     def needs_pixels(self) -> bool:
@@ -40,8 +43,7 @@ class Mixup(Component):
             rows = rows.float() if rows.dtype == torch.uint8 else rows
             return share * rows + (1 - share) * rows[partner]
 
-        mixed = {name: mix(getattr(batch, name)) for name in ("face", "context", "target")}
-        return dataclasses.replace(batch, **mixed)
+        return dataclasses.replace(batch, face=mix(batch.face), context=mix(batch.context), target=mix(batch.target))
 
 
 def _neighbours(size: int, device: torch.device) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from harness.methods import Batch, Component, Context, Output, VideoModel
+from harness.methods import Batch, Component, Context, Output, VideoModel, Weighted
 from harness.settings import knob
 
 
@@ -21,11 +21,13 @@ class MocoRank(Component):
 
     name = "moco"
     paper = "He et al., MoCo, CVPR 2020 (arXiv 1911.05722), as the ranking loss of the RAPT-CLIP-CAER code family"
+    queue: Tensor
+    labels: Tensor
+    next: Tensor
     last = True  # it copies what the others have added to the network
 
     @dataclass(frozen=True)
-    class Settings:
-        weight: float = knob(1.0, "λ of this term", low=0)
+    class Settings(Weighted):
         queue: int = knob(4096, "features that the queue holds", low=1)
         momentum: float = knob(0.999, "share of the copy that stays at each step", low=0, high=1)
         temperature: float = knob(0.07, "T that divides the cosines", above=0)
@@ -59,7 +61,7 @@ class MocoRank(Component):
             allowed = allowed & (self.labels[None] != label[:, None])
         far = far.masked_fill(~allowed, float("-inf"))
         scores = torch.cat([near, far], dim=1) / self.settings.temperature
-        return {"moco": (self.settings.weight, -F.log_softmax(scores.float(), dim=1)[:, 0].mean())}
+        return {"moco": (self.settings.at(ctx.epoch), -F.log_softmax(scores.float(), dim=1)[:, 0].mean())}
 
     def after_step(self, ctx: Context) -> None:
         """First the copy follows the weights that the optimiser has just changed, then the new keys go in."""

@@ -34,6 +34,10 @@ class Prompt(Component):
 class LearnedText(nn.Module):
     """The text side with learned context: `forward() -> [K, D]`, not normalised."""
 
+    start: Tensor
+    rest: Tensor
+    ends: Tensor
+
     def __init__(self, tower: TextTower, descriptions: tuple[str, ...], settings: Prompt.Settings) -> None:
         super().__init__()
         self.tower = tower

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from harness.methods import Component, Context
+from harness.methods import Component, Context, ramp
 from harness.settings import knob
 
 
@@ -15,7 +15,7 @@ class Warmup(Component):
     name = "warmup"
     paper = "the post-mortem's schedule: hard labels for n epochs, then label distributions"
     requires = {"ldl": "there is no other target to warm up to"}
-    last = True
+    order = 1
 
     @dataclass(frozen=True)
     class Settings:
@@ -23,7 +23,6 @@ class Warmup(Component):
         ramp: int = knob(0, "epochs of linear change from hard labels to the method's targets", low=0, unit="epochs")
 
     def kernel(self, targets: Tensor, ctx: Context) -> Tensor:
-        past = ctx.epoch - self.settings.epochs + 1
-        amount = min(max(past / (self.settings.ramp + 1), 0.0), 1.0)
-        hard = torch.eye(targets.shape[0], device=targets.device)
+        amount = ramp(ctx.epoch, self.settings.epochs, self.settings.ramp)
+        hard = torch.eye(targets.shape[0], dtype=targets.dtype, device=targets.device)
         return (1 - amount) * hard + amount * targets

@@ -56,7 +56,7 @@ def meet(number: int) -> Person:
         r, g, b = np.clip(np.array(colour) + rng.integers(-14, 15, 3), 10, 250).tolist()
         return r, g, b
 
-    rest = 0.13 * rng.standard_normal(len(NAMES))
+    rest = 0.11 * rng.standard_normal(len(NAMES))
     rest[[COLUMN["lean"], COLUMN["hand"], COLUMN["nose_wrinkle"]]] = 0
     rest[COLUMN["mouth_open"]] = 0
     return Person(
@@ -67,8 +67,8 @@ def meet(number: int) -> Person:
         width=rng.uniform(0.68, 0.86),
         jaw=rng.uniform(-0.12, 0.12),
         eye_size=rng.uniform(0.85, 1.15),
-        mouth_width=rng.uniform(0.28, 0.38),
-        brow_weight=rng.uniform(0.06, 0.11),
+        mouth_width=rng.uniform(0.32, 0.42),
+        brow_weight=rng.uniform(0.08, 0.13),
         glasses=bool(rng.random() < 0.25),
         beard=bool(rng.random() < 0.2),
         rest=rest,
@@ -220,34 +220,34 @@ class _Drawing:
         p = self.p
         x = np.linspace(0.1, 0.56, 6)
         inner_end = np.linspace(1, -0.6, 6)
-        height = -0.42 - 0.17 * np.clip(p["brow_raise"], -0.9, 1.3) + 0.15 * p["brow_tilt"] * inner_end
-        height = height - 0.1 * side * p["brow_skew"] - 0.05 * np.sin(np.linspace(0, np.pi, 6))
+        height = -0.42 - 0.19 * np.clip(p["brow_raise"], -0.8, 1.3) + 0.24 * p["brow_tilt"] * inner_end
+        height = height - 0.17 * side * p["brow_skew"] - 0.05 * np.sin(np.linspace(0, np.pi, 6))
         colour = _mix(self.who.hair, (40, 30, 26), 0.5)
         self.inner(side * (x - 0.03 * p["brow_tilt"]), height, colour, self.who.brow_weight)
 
     def _nose(self) -> None:
-        dark = _shade(self.who.skin, 0.72)
+        dark = _shade(self.who.skin, 0.62)
         self.inner(np.array([0.02, 0.1, -0.06]), np.array([-0.05, 0.24, 0.26]), dark, 0.045)
         wrinkle = np.clip(self.p["nose_wrinkle"], 0, 1.2)
         for row in (-0.16, -0.08, 0.0):
-            self.inner(np.array([-0.13, 0.0, 0.13]) * wrinkle, np.array([row, row - 0.03, row]), dark, 0.035)
+            self.inner(np.array([-0.13, 0.0, 0.13]) * wrinkle, np.array([row, row - 0.03, row]), dark, 0.05)
         for side in (-1, 1):  # folds from the nose to the corners of the mouth
             fold_x = side * (0.14 + np.array([0.0, 0.14, 0.2]) * wrinkle)
-            self.inner(fold_x, 0.2 + np.array([0.0, 0.1, 0.24]) * wrinkle, dark, 0.035)
+            self.inner(fold_x, 0.2 + np.array([0.0, 0.1, 0.24]) * wrinkle, dark, 0.06)
 
     def _mouth(self) -> None:
         p, half = self.p, self.who.mouth_width
         curve = np.clip(p["mouth_curve"], -1.2, 1.2)
-        opening = 0.36 * np.clip(p["mouth_open"], 0, 1.2)
+        opening = 0.5 * np.clip(p["mouth_open"], 0, 1.2)
         x = np.linspace(-1, 1, 9)
         width = half * (1 + 0.28 * np.clip(curve, 0, 1) - 0.25 * np.clip(p["mouth_open"], 0, 1))
-        lip = 0.5 - 0.2 * curve * (x**2 - 0.45) - 0.07 * np.clip(p["nose_wrinkle"], 0, 1) * (1 - x**2)
+        lip = 0.47 - 0.36 * curve * (x**2 - 0.45) - 0.07 * np.clip(p["nose_wrinkle"], 0, 1) * (1 - x**2)
         lower = lip + opening * (1 - x**2)
         ring_x = np.concatenate([x, x[::-1]]) * width
         self.inner(ring_x, np.concatenate([lip, lower[:, ::-1]], 1), (88, 30, 34))
         teeth = lip + np.minimum(opening * 0.45, 0.1) * (1 - x**2) * (curve > 0.15)
         self.inner(ring_x, np.concatenate([lip, teeth[:, ::-1]], 1), (245, 242, 236))
-        colour = _mix((168, 66, 66), self.who.skin, 0.65)
+        colour = _mix((150, 40, 44), self.who.skin, 0.75)
         self.inner(x * width, lip, colour, 0.06)
         self.inner(x * width, lower, colour, 0.075)
 

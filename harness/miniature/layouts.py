@@ -30,7 +30,7 @@ from .moods import SETTINGS
 from .motion import FPS
 from .world import film
 
-VERSION = 1
+VERSION = 3
 Boxes = NDArray[np.int64]
 Progress = Callable[[int, int], None]
 

@@ -32,9 +32,9 @@ class Setting:
     centred: bool = False
     loyalty: float = 0.5  # how often the place is one of the mood's own
     honesty: float = 0.5  # how often a thing on the desk is one of the mood's own
-    strength: tuple[float, float] = (0.62, 0.24)  # mean and spread of the expression's intensity
-    mixing: float = 0.25  # how often a neighbouring mood is mixed in
-    noise: float = 0.16
+    strength: tuple[float, float] = (0.8, 0.22)  # mean and spread of the expression's intensity
+    mixing: float = 0.2  # how often a neighbouring mood is mixed in
+    noise: float = 0.13
     things: tuple[str, ...] = field(default=())
 
 
@@ -105,9 +105,9 @@ DAISEE = Setting(
     centred=True,
     loyalty=0.3,
     honesty=0.45,
-    strength=(0.8, 0.2),
-    mixing=0.5,
-    noise=0.14,
+    strength=(0.85, 0.18),
+    mixing=0.4,
+    noise=0.12,
     things=("notebook", "laptop", "phone", "coffee", "snacks"),
 )
 
@@ -145,11 +145,10 @@ RAER = Setting(
     },
     size=(172, 129),
     head=(27, 35),
-    loyalty=0.4,
-    honesty=0.4,
-    strength=(0.62, 0.24),
-    mixing=0.3,
-    noise=0.16,
+    loyalty=0.45,
+    honesty=0.45,
+    strength=(0.85, 0.22),
+    mixing=0.25,
     things=("notebook", "laptop", "phone", "coffee", "snacks", "papers"),
 )
 

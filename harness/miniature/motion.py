@@ -34,6 +34,7 @@ NAMES = (
     "hand",  # a hand rises to the chin at 1
 )
 COLUMN = {name: i for i, name in enumerate(NAMES)}
+SIDEWAYS = [COLUMN[name] for name in ("brow_skew", "gaze_x", "roll", "yaw")]
 
 
 def vector(**values: float) -> Curves:
@@ -42,6 +43,13 @@ def vector(**values: float) -> Curves:
     for name, value in values.items():
         pose[COLUMN[name]] = value
     return pose
+
+
+def mirrored(curves: Curves) -> Curves:
+    """The same expression seen in a mirror."""
+    other = curves.copy()
+    other[..., SIDEWAYS] *= -1
+    return other
 
 
 def perform(apex: Curves, rhythm: str, frames: int, rng: Generator) -> Curves:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from .face import Picture, Sketch, meet, sketch
 from .moods import SETTINGS, Mood, Setting
-from .motion import COLUMN, Curves, perform
+from .motion import COLUMN, Curves, mirrored, perform
 from .scenes import desk, scenery
 
 
@@ -60,12 +60,11 @@ def _apex(world: Setting, mood: str, expressiveness: float, rng: Generator) -> C
         apex = apex + rng.uniform(0.2, 0.6) * (neighbour - apex)
     mean, spread = world.strength
     strength = float(np.clip(rng.normal(mean, spread), 0.1, 1.15)) * expressiveness
-    mirror = np.ones(apex.shape)
-    if rng.random() < 0.5:  # sideways parameters have no preferred side
-        mirror[[COLUMN[name] for name in ("brow_skew", "gaze_x", "roll", "yaw")]] = -1
+    if rng.random() < 0.5:  # what goes sideways has no preferred side
+        apex = mirrored(apex)
     disturbance = world.noise * rng.standard_normal(apex.shape)
     disturbance[COLUMN["hand"]] = rng.uniform(0.5, 1) * (rng.random() < 0.08)  # anyone may rest their chin
-    return strength * apex * mirror + disturbance
+    return strength * apex + disturbance
 
 
 def _surroundings(world: Setting, mood: Mood, rng: Generator) -> tuple[str, tuple[str, ...]]:

@@ -1,0 +1,67 @@
+"""What tests share."""
+
+import functools
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from harness import grammar, trunk
+from harness.cache import Features
+from harness.clips import Clip, Scan, as_dataset
+from harness.learner import Learner, components_of
+from harness.loading import FeatureSplit
+from harness.model import VideoModel
+from harness.protocol import Model
+
+torch.set_num_threads(1)  # test workers share the cores
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory):
+    """One cache for all tests of this call, never the user's own."""
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    os.environ["HARNESS_CACHE"] = str(base / "cache")
+    return base / "cache"
+
+
+# ── a small classifier on the embedded model, and features to train it on ───────────────────────────────────
+
+DESCRIPTIONS = ("a happy face", "a sad face with tears", "an angry face with a deep frown")
+
+
+def _learner(method: str, **model_settings) -> Learner:
+    torch.manual_seed(0)
+    settings = Model(**model_settings)
+    model = VideoModel(trunk.load(settings), settings, DESCRIPTIONS, pixels=False)
+    return Learner(model, components_of(grammar.resolve(method)))
+
+
+@pytest.fixture
+def make_learner():
+    """A learner of three classes for a method string and model settings, always from the same random numbers."""
+    return _learner
+
+
+@pytest.fixture(scope="session")
+def make_learner_once():
+    """The same, kept for the session: for property tests that reset what they touch."""
+    return functools.cache(_learner)
+
+
+@pytest.fixture
+def splits():
+    """Random features whose mean tells the class: 23 clips to train on, so that the last batch is uneven."""
+    rng = torch.Generator().manual_seed(0)
+    device = torch.device("cpu")
+
+    def split(name: str, size: int, views: int) -> FeatureSplit:
+        clips = [Clip(f"{name}/{i}", "", i % 3, name) for i in range(size)]
+        index = as_dataset(Scan(Path(), clips, [], {}, False, name), ("happy", "sad", "angry"))
+        centre = torch.tensor([clip.label for clip in clips], dtype=torch.float32)[None, :, None, None]
+        face, context = (centre + torch.randn(views, size, 4, 64, generator=rng) for _ in range(2))
+        return FeatureSplit(index, Features(clips, face, context, {}, []), device)
+
+    return {"train": split("train", 23, 2), "val": split("val", 9, 1), "test": split("test", 10, 1)}

@@ -1,0 +1,98 @@
+"""Every form of the command enters by the same door and does the same thing."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+SELECT = ["--datasets", "raer", "--methods", "prompt+ldl,prompt+moco+mixup", "--seeds", "3", "--tiny"]
+
+FORMS = {
+    "console script": [BIN / "harness"],
+    "python -m": [sys.executable, "-m", "harness"],
+    "folder": [BIN / "accelerate", "launch", "harness"],
+    "folder with config": [BIN / "accelerate", "launch", "--config_file", "accelerate_config.yaml", "harness"],
+    "module": [BIN / "accelerate", "launch", "-m", "harness"],
+    "module with config": [BIN / "accelerate", "launch", "--config_file", "accelerate_config.yaml", "-m", "harness"],
+    "torchrun": [BIN / "torchrun", "--nproc_per_node", "2", "-m", "harness"],
+    "torchrun data": [BIN / "torchrun", "--nproc_per_node", "2", "-m", "harness"],
+}
+
+
+def call(command, *arguments, cwd=ROOT, **environment):
+    words = [str(word) for word in (*command, *arguments)]
+    return subprocess.run(
+        words, cwd=cwd, capture_output=True, text=True, timeout=600, env={**os.environ, **environment}
+    )
+
+
+def results(runs: Path) -> dict:
+    found = [json.loads(file.read_text()) for file in runs.glob("*/*/result.json")]
+    return {result["run_id"]: result for result in found}
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory):
+    runs = tmp_path_factory.mktemp("expected")
+    done = call(FORMS["python -m"], "run", *SELECT, "--runs", runs / "runs", "--out", runs / "out", "--workers", "1")
+    assert done.returncode == 0, done.stderr
+    return results(runs / "runs")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_trains_the_same_runs_to_the_same_numbers(form, expected, tmp_path):
+    placement = ["--placement", "data"] if form == "torchrun data" else []
+    done = call(FORMS[form], "run", *SELECT, "--runs", tmp_path / "runs", "--out", tmp_path / "out", *placement)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "harness: 2 of 2 runs done, 0 failed"
+    assert (tmp_path / "out" / "README.md").exists()
+    found = results(tmp_path / "runs")
+    assert found.keys() == expected.keys()
+    if form != "torchrun data":  # two processes draw other dropout masks
+        for run_id, result in found.items():
+            assert result["metrics"] == expected[run_id]["metrics"]
+
+
+def test_the_folder_form_works_by_absolute_path_from_elsewhere(tmp_path):
+    done = call([BIN / "accelerate", "launch", ROOT / "harness"], "list", "datasets", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert {row["name"] for row in json.loads(done.stdout)} >= {"caer", "daisee", "raer"}
+
+
+def test_fewer_processes_than_asked_for_are_named(tmp_path):
+    launch = [BIN / "accelerate", "launch", "--cpu", "--num_processes", "2", "harness"]
+    done = call(launch, "run", *SELECT, "--runs", tmp_path / "runs", "--out", tmp_path / "out")
+    assert "asked for 2 processes, given 1" in done.stderr
+
+
+READING = {"torch", "accelerate", "open_clip", "torchvision", "datasets"}
+PLANNING = READING - {"torch"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "never"),
+    [
+        (["--help"], {"torch", "pandas", "numpy"}),
+        (["report", "--out", "{out}", "--runs", "{runs}"], READING),
+        (["show", "raer", "--runs", "{runs}"], READING),
+        (["list", "methods"], PLANNING),
+        (["list", "models"], PLANNING),
+        (["plan", *SELECT, "--runs", "{runs}"], PLANNING),
+    ],
+)  # fmt: skip
+def test_light_commands_load_nothing_heavy(arguments, never, tmp_path):
+    places = {"{out}": str(tmp_path / "out"), "{runs}": str(tmp_path / "runs")}
+    words = [places.get(word, word) for word in arguments]
+    code = (
+        "import sys\nfrom harness.cli import main\n"
+        f"try: main({words!r})\nexcept SystemExit: pass\n"
+        "print(sorted({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)"
+    )
+    done = call([sys.executable, "-c", code])
+    loaded = set(eval(done.stderr.splitlines()[-1]))
+    assert not loaded & never

@@ -1,0 +1,136 @@
+"""Cached features: the same numbers as without the cache, addressed by all that they depend on, and counted."""
+
+import dataclasses
+import shutil
+
+import pytest
+import torch
+
+from harness import cache, miniature, plugins, trunk
+from harness.cache import Views
+from harness.clips import as_dataset, from_row, scan
+from harness.loading import FeatureSplit, PixelSplit, as_picks
+from harness.protocol import Clips, Face, Model, Train
+from harness.video import Unreadable
+
+CLIPS = Clips(frames=3, views=2)
+
+
+@pytest.fixture(scope="module")
+def clip():
+    return trunk.load(Model())
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """A small CAER miniature of our own, to be broken at will."""
+    return miniature.ensure(tmp_path, limit=2) / "CAER"
+
+
+def read(root):
+    adapter = plugins.get("datasets", "caer")
+    return scan(adapter(adapter.Settings(), root), Train(), Face())
+
+
+def features(found, clip, split="train", clips=CLIPS, face=None, calls=None, weights="w"):
+    def tower():
+        if calls is not None:
+            calls.append(split)
+        return clip.trunk
+
+    views = Views(clips, face or Face(), clip.size)
+    return cache.features(found, split, views, tower, weights, lambda done, total: None)
+
+
+def test_features_equal_those_computed_without_the_cache_to_the_last_bit(copy, clip, tmp_path, monkeypatch):
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    found, device = read(copy), torch.device("cpu")
+    for split in ("train", "test"):
+        kept = features(found, clip, split)
+        views = Views(CLIPS, Face(), clip.size)
+        clips = [c for c in found.clips if c.split == split]
+        index = as_dataset(found, [str(label) for label in range(7)])
+        index = index.filter(lambda row, split=split: row["split"] == split)
+        pixels = PixelSplit(index, found.root, views, device)
+        numbers = [i % 2 if split == "train" else None for i in range(len(clips))]
+        picks = [as_picks([i], [number]) for i, number in enumerate(numbers)]
+        ready = FeatureSplit(index, kept, device).batches(picks)
+        for one, two in zip(pixels.batches(picks), ready, strict=True):
+            with torch.inference_mode():
+                stacked = torch.cat([one.face] * kept.face.shape[0])  # the batch size decides the order of sums
+                assert torch.equal(clip.trunk(stacked)[:1], two.face)
+            assert torch.equal(one.label, two.label)
+
+
+def test_features_are_computed_once_and_found_again(copy, clip, tmp_path, monkeypatch):
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    calls = []
+    first = features(read(copy), clip, calls=calls)
+    moved = copy.rename(tmp_path / "CAER")
+    second = features(read(moved), clip, calls=calls)
+    assert calls == ["train"], "the address does not depend on where the copy lies"
+    assert torch.equal(first.face, second.face)
+    assert first.boxes == second.boxes
+
+
+def test_whatever_changes_the_pictures_changes_the_address(copy, clip, tmp_path, monkeypatch):
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    found, calls = read(copy), []
+    variants = [
+        {},
+        {"clips": dataclasses.replace(CLIPS, frames=4)},
+        {"clips": dataclasses.replace(CLIPS, views=1)},
+        {"clips": dataclasses.replace(CLIPS, flip=0.0)},
+        {"clips": dataclasses.replace(CLIPS, rotation=0.0)},
+        {"clips": dataclasses.replace(CLIPS, grey=1.0)},
+        {"clips": dataclasses.replace(CLIPS, context="masked-face")},
+        {"face": Face(margin=3)},
+        {"face": Face(missing="full-frame")},
+        {"weights": "other"},
+    ]
+    for variant in variants:
+        features(found, clip, calls=calls, **variant)
+    assert len(calls) == len(variants)
+    for flip in (0.0, 1.0):
+        features(found, clip, "test", clips=dataclasses.replace(CLIPS, flip=flip), calls=calls)
+    assert len(calls) == len(variants) + 1, "augmentation does not reach the evaluation view"
+
+
+def test_a_changed_clip_changes_the_address(copy, clip, tmp_path, monkeypatch):
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    calls = []
+    features(read(copy), clip, calls=calls)
+    one, two = sorted((copy / "train" / "Anger").glob("*.avi"))[:2]
+    shutil.copy(two, one)
+    features(read(copy), clip, calls=calls)
+    assert len(calls) == 2
+
+
+@pytest.fixture
+def broken(copy):
+    video = sorted((copy / "train" / "Happy").glob("*.avi"))[0]
+    video.write_bytes(video.read_bytes()[:200])
+    return video
+
+
+def test_an_unreadable_video_is_an_error_that_names_it_never_zeros(broken, copy, clip, tmp_path, monkeypatch):
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(Unreadable, match=broken.name):
+        features(read(copy), clip)
+    assert not list((tmp_path / "cache").rglob("*.safetensors"))
+
+
+def test_an_unreadable_video_is_skipped_and_counted_when_asked(broken, copy, clip, tmp_path, monkeypatch):
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    found = read(copy)
+    kept = features(found, clip, clips=dataclasses.replace(CLIPS, unreadable="skip"))
+    assert len(kept.unreadable) == 1
+    assert len(kept.clips) == kept.face.shape[1] == sum(c.split == "train" for c in found.clips) - 1
+    assert sum(kept.boxes.values()) == len(kept.clips) * CLIPS.views * CLIPS.frames
+
+
+def test_the_index_gives_back_every_clip(copy):
+    found = read(copy)
+    index = as_dataset(found, [str(label) for label in range(7)])
+    assert [from_row(row) for row in index] == found.clips
+    assert index.features["label"].names[3] == "3"

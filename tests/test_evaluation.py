@@ -1,0 +1,40 @@
+"""Metrics: against formulas written out, over all declared classes."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.evaluation import confusion, measure, recalls
+
+cases = st.tuples(st.integers(1, 40), st.integers(2, 6), st.integers(0, 10_000))
+
+
+@settings(deadline=None, max_examples=25)
+@given(cases)
+def test_metrics_equal_their_definitions(case):
+    size, classes, seed = case
+    rng = np.random.default_rng(seed)
+    p, y = rng.dirichlet(np.ones(classes), size).astype(np.float32), rng.integers(0, classes, size)
+    guess = p.argmax(1)
+    found = measure(p, y)
+    hits = [[int(((y == k) & (guess == j)).sum()) for j in range(classes)] for k in range(classes)]
+    recall = [np.mean(guess[y == k] == k) if (y == k).any() else 0.0 for k in range(classes)]
+    f1 = [2 * hits[k][k] / max(sum(hits[k]) + sum(row[k] for row in hits), 1) for k in range(classes)]
+    assert found["confusion"] == hits
+    assert found["war"] == pytest.approx(np.mean(guess == y))
+    assert found["uar"] == pytest.approx(np.mean(recall))
+    assert found["f1"] == pytest.approx(np.mean(f1))
+
+
+def test_a_class_without_clips_counts_in_uar_and_does_not_vanish():
+    p, y = np.eye(3, dtype=np.float32)[[0, 1]], np.array([0, 1])
+    assert measure(p, y, ("uar",))["uar"] == pytest.approx(2 / 3)
+    assert recalls(confusion(p, y)).tolist() == [1, 1, 0]
+
+
+def test_calibration_error_is_the_gap_between_confidence_and_accuracy():
+    p = np.array([[0.9, 0.1]] * 10, dtype=np.float32)
+    y = np.array([0] * 6 + [1] * 4)
+    assert measure(p, y, ("ece",))["ece"] == pytest.approx(0.3, abs=1e-6)
+    assert measure(p, np.zeros(10, dtype=int), ("ece",))["ece"] == pytest.approx(0.1, abs=1e-6)

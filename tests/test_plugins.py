@@ -1,0 +1,141 @@
+"""The registry: names come from folders, entry points and files, and one name is one plugin."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from harness import grammar, plugins
+from harness.errors import BadInput
+
+COMPONENT = """
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.methods import Component
+from harness.settings import knob
+
+
+class Mine(Component):
+    name = "{name}"
+
+    @dataclass(frozen=True)
+    class Settings:
+        amount: float = knob(0.5, "how much", low=0)
+"""
+
+
+@pytest.fixture(autouse=True)
+def forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test registers is gone after it."""
+    monkeypatch.setattr(plugins, "_from_files", {kind: {} for kind in plugins.BASES})
+
+
+@pytest.fixture
+def install(monkeypatch: pytest.MonkeyPatch):
+    """Makes entry points of components known: `install(name="module:attribute")`."""
+
+    def entries(**points: str) -> None:
+        found = [metadata.EntryPoint(name, value, "harness.methods") for name, value in points.items()]
+        monkeypatch.setattr(metadata, "entry_points", lambda group: [p for p in found if p.group == group])
+        plugins._entry_points.cache_clear()
+
+    yield entries
+    monkeypatch.undo()
+    plugins._entry_points.cache_clear()
+
+
+def write(folder: Path, text: str, name: str = "mine.py") -> str:
+    (folder / name).write_text(text)
+    return str(folder / name)
+
+
+@pytest.mark.parametrize("kind", plugins.BASES)
+def test_every_file_of_a_plugin_folder_holds_the_plugin_of_its_name(kind: str) -> None:
+    names = plugins.names(kind)
+    assert names == sorted(names) and names
+    assert all(plugins.get(kind, name).name == name for name in names)
+
+
+def test_an_unknown_name_shows_the_nearest() -> None:
+    with pytest.raises(BadInput, match="cear: no such data set — did you mean caer"):
+        plugins.get("datasets", "cear")
+
+
+@pytest.mark.parametrize("name", ["", "..", "../caer", "__init__", "caer.py", "CAER", "a\nb"])
+def test_what_is_no_name_is_no_plugin(name: str) -> None:
+    with pytest.raises(BadInput, match="no such data set"):
+        plugins.get("datasets", name)
+
+
+def test_a_file_brings_a_component_that_methods_can_use(tmp_path: Path) -> None:
+    assert plugins.add_file(write(tmp_path, COMPONENT.format(name="mine"))) == ["mine"]
+    assert "mine" in plugins.names("methods")
+    assert str(grammar.resolve("prompt+mine(amount=2)")) == "mine(amount=2)+prompt"
+    with pytest.raises(BadInput, match="out of range"):
+        grammar.resolve("mine(amount=-1)")
+
+
+def test_a_file_may_be_given_twice_and_two_files_may_share_a_file_name(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    first = write(tmp_path, COMPONENT.format(name="first"))
+    second = write(tmp_path / "other", COMPONENT.format(name="second"))
+    assert [plugins.add_file(file) for file in (first, second, first)] == [["first"], ["second"], ["first"]]
+    assert str(grammar.resolve("second+first")) == "first+second"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("def broken(:", "can't be imported: SyntaxError"),
+        ("import nowhere_to_be_found", "can't be imported: ModuleNotFoundError"),
+        ("raise ValueError('line one\\nline two')", "line one line two"),
+        ("raise SystemExit(0)", "can't be imported: SystemExit"),
+        ("x = 1", "holds no plugin"),
+        ("from harness.methods import Component", "holds no plugin"),
+        (COMPONENT.format(name="prompt"), "'prompt' is already a component"),
+        (COMPONENT.format(name="../up"), "can't name a component"),
+        (COMPONENT.format(name="two words"), "can't name a component"),
+        (COMPONENT.replace('"{name}"', "5"), "can't name a component"),
+    ],
+)
+def test_a_file_that_can_not_be_used_is_one_line_that_says_why(text: str, message: str, tmp_path: Path) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(BadInput, match=message) as caught:
+        plugins.add_file(path)
+    assert caught.value.where == path and str(caught.value).splitlines() == [str(caught.value)]
+
+
+def test_a_missing_file_and_one_that_is_not_python_are_bad_input(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="no such plugin file"):
+        plugins.add_file(str(tmp_path / "none.py"))
+    with pytest.raises(BadInput, match="not a Python file"):
+        plugins.add_file(write(tmp_path, "x = 1", "notes.txt"))
+
+
+def test_an_entry_point_brings_a_component(install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, COMPONENT.format(name="installed"), "installed_plugin.py")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    install(installed="installed_plugin:Mine")
+    assert "installed" in plugins.names("methods")
+    assert str(grammar.resolve("installed+prompt")) == "installed+prompt"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("gone", "nowhere_to_be_found:Mine", "can't be imported: ModuleNotFoundError.* — mend or uninstall nowhere"),
+        ("other", "harness.methods.ldl:LabelDistribution", "is not a component named 'other'"),
+        ("path", "pathlib:Path", "is not a component named 'path'"),
+        ("value", "math:pi", "is not a component named 'value'"),
+        ("prompt", "elsewhere:Prompt", "more than one component has this name.*elsewhere"),
+    ],
+)
+def test_a_broken_entry_point_is_bad_input_once_it_is_used(install, name: str, value: str, message: str) -> None:
+    install(**{name: value})
+    assert name in plugins.names("methods")
+    with pytest.raises(BadInput, match=message):
+        plugins.get("methods", name)

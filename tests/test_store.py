@@ -1,0 +1,308 @@
+"""The run store: files are whole or absent, and a run has one living holder."""
+
+from __future__ import annotations
+
+import json
+import math
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from harness import store as storing
+from harness.errors import BadInput
+from harness.store import Store, read_json, read_lines, write_bytes, write_json, write_lines
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+objects = st.dictionaries(st.text(), values, max_size=4)
+shared_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+forked = multiprocessing.get_context("fork")
+
+
+def stored(root: Path, dataset: str = "caer", run_id: str = "ldl-s0-0123456789", **result: Any) -> Path:
+    folder = root / dataset / run_id
+    write_json(folder / "spec.json", {"dataset": dataset, "seed": 0})
+    if result:
+        write_json(folder / "result.json", result)
+    return folder
+
+
+# ── files ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@shared_folder
+@given(objects)
+def test_json_reads_back_as_written(tmp_path: Path, value: dict[str, Any]) -> None:
+    write_json(tmp_path / "a.json", value)
+    assert read_json(tmp_path / "a.json") == value
+
+
+@shared_folder
+@given(st.lists(objects, max_size=4))
+def test_json_lines_read_back_as_written(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
+    write_lines(tmp_path / "a.jsonl", rows)
+    assert read_lines(tmp_path / "a.jsonl") == rows
+
+
+def test_a_path_that_is_no_text_survives_json(tmp_path: Path) -> None:
+    value = {"root": os.fsdecode(b"/data/caf\xe9"), "line": "one\u2028two"}
+    write_json(tmp_path / "a.json", value)
+    write_lines(tmp_path / "a.jsonl", [value])
+    assert read_json(tmp_path / "a.json") == value and read_lines(tmp_path / "a.jsonl") == [value]
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_json(tmp_path / "a.json", {"old": 1})
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_json(tmp_path / "a.json", {"new": math.nan})
+    monkeypatch.setattr(os, "fsync", lambda file: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        write_json(tmp_path / "a.json", {"new": 1})
+    assert read_json(tmp_path / "a.json") == {"old": 1}
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_readers_never_see_half_a_file_while_threads_write_it(tmp_path: Path) -> None:
+    path, sizes = tmp_path / "shared", [10, 100_000, 1_000_000]
+    write_bytes(path, b"0" * 10)
+    with ThreadPoolExecutor(4) as pool:
+        writes = [pool.submit(write_bytes, path, str(i % 10).encode() * sizes[i % 3]) for i in range(30)]
+        while not all(write.done() for write in writes):
+            data = path.read_bytes()
+            assert len(data) in sizes and len(set(data)) == 1
+        [write.result() for write in writes]
+    assert [p.name for p in tmp_path.iterdir()] == ["shared"]
+
+
+def test_missing_lines_are_no_lines(tmp_path: Path) -> None:
+    assert read_lines(tmp_path / "none.jsonl") == []
+
+
+@pytest.mark.parametrize("content", [b"{", b"", b"\xff", b"[1]", b"5"])
+def test_a_file_that_is_not_a_json_object_is_bad_input(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(BadInput, match=r"a\.json: is not JSON .* — delete it"):
+        read_json(tmp_path / "a.json")
+
+
+# ── runs ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_store_that_is_not_there_is_empty_and_stays_unmade(tmp_path: Path) -> None:
+    store = Store(tmp_path / "runs")
+    assert list(store.records()) == [] and store.record("caer", "x") is None and not store.leased("caer", "x")
+    assert not store.root.exists()
+
+
+@pytest.mark.parametrize("below", ["", "runs", "a/b"])
+def test_a_file_in_place_of_the_store_is_bad_input(below: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadInput, match="is a file — give a folder"):
+        Store(tmp_path / "file" / below)
+
+
+def test_records_tell_what_is_stored_in_the_order_of_their_names(tmp_path: Path) -> None:
+    stored(tmp_path, "raer", "b", status="done")
+    stored(tmp_path, "caer", "c", status="failed")
+    stored(tmp_path, "caer", "a")
+    (tmp_path / "caer" / "leased-only").mkdir()
+    records = list(Store(tmp_path).records())
+    assert [(r.run_id, r.done, r.result.get("status")) for r in records] == [
+        ("a", False, None), ("c", False, "failed"), ("b", True, "done")
+    ]  # fmt: skip
+    assert records[0].history() == records[0].alarms() == [] and records[0].environment() == {}
+
+
+def test_a_run_is_found_by_id_by_its_start_and_by_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = stored(tmp_path / "runs", run_id="ldl-s0-0123")
+    stored(tmp_path / "runs", run_id="ldl-s0-0123456")
+    monkeypatch.chdir(tmp_path)
+    for store in (Store("runs"), Store(tmp_path / "runs")):
+        assert store.find("ldl-s0-01234").run_id == "ldl-s0-0123456"
+        names = ["ldl-s0-0123", str(folder), "runs/caer/ldl-s0-0123/"]
+        assert {store.find(name).run_id for name in names} == {"ldl-s0-0123"}
+
+
+def test_a_run_that_is_not_found_shows_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="no such run"):
+        Store(tmp_path).find("x")
+    stored(tmp_path, run_id="ldl-s0-0123456789")
+    stored(tmp_path, run_id="ldl-s1-0123456789")
+    with pytest.raises(BadInput, match="did you mean ldl-s0-0123456789"):
+        Store(tmp_path).find("ldl-s0-0123456788")
+    with pytest.raises(BadInput, match="names 2 runs — give more"):
+        Store(tmp_path).find("ldl")
+
+
+def test_plans_are_kept_by_grid_and_an_unknown_grid_is_bad_input(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.write_plan("my grid", {"grid": "my grid"})
+    assert store.read_plan("my grid") == {"grid": "my grid"} and list(store.records()) == []
+    with pytest.raises(BadInput, match="never planned in this store — run `harness plan` first"):
+        store.read_plan("other")
+
+
+# ── leases ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def lease_file(store: Store) -> Path:
+    return store.folder("caer", "run") / "lease.json"
+
+
+def silence(store: Store) -> None:
+    """Makes the lease look as if its holder had not given a sign of life for long."""
+    long_ago = time.time() - 2 * storing.STALE
+    os.utime(lease_file(store), (long_ago, long_ago))
+
+
+def hold(root: Path, pipe: Any) -> None:
+    with Store(root).lease("caer", "run") as mine:
+        pipe.send(mine)
+        pipe.poll(30)
+
+
+@pytest.fixture
+def holder(tmp_path: Path) -> Iterator[multiprocessing.process.BaseProcess]:
+    """Another process that holds the lease until the test ends or kills it."""
+    ours, theirs = forked.Pipe()
+    process = forked.Process(target=hold, args=(tmp_path, theirs))
+    process.start()
+    assert ours.poll(30) and ours.recv()
+    yield process
+    ours.send("end")
+    process.join()
+
+
+def test_a_lease_is_held_by_one_and_free_again_afterwards(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    with store.lease("caer", "run") as mine:
+        assert mine and store.leased("caer", "run")
+        with Store(tmp_path).lease("caer", "run") as second:
+            assert not second
+        assert store.leased("caer", "run"), "who was refused must not free it"
+        with store.lease("caer", "other") as other:
+            assert other
+    assert not store.leased("caer", "run")
+    with store.lease("caer", "run") as again:
+        assert again
+
+
+def test_an_error_frees_the_lease(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), Store(tmp_path).lease("caer", "run"):
+        raise RuntimeError
+    assert not Store(tmp_path).leased("caer", "run")
+
+
+def test_a_living_process_keeps_its_lease(tmp_path: Path, holder: Any) -> None:
+    with Store(tmp_path).lease("caer", "run") as mine:
+        assert not mine
+
+
+def test_the_lease_of_a_killed_process_is_taken_over_at_once(tmp_path: Path, holder: Any) -> None:
+    os.kill(holder.pid, signal.SIGKILL)
+    holder.join()
+    assert not Store(tmp_path).leased("caer", "run")
+    with Store(tmp_path).lease("caer", "run") as mine:
+        assert mine and json.loads(lease_file(Store(tmp_path)).read_text())["pid"] == os.getpid()
+
+
+def test_the_lease_of_another_machine_is_taken_over_once_it_is_silent(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    write_json(lease_file(store), {"host": "elsewhere", "pid": 1})
+    with store.lease("caer", "run") as mine:
+        assert not mine
+    silence(store)
+    with store.lease("caer", "run") as mine:
+        assert mine
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"host": 5}', '{"pid": "x"}', '{"pid": 99999999999999999999999}'])
+def test_a_lease_that_can_not_be_read_counts_until_it_is_silent(content: str, tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    lease_file(store).parent.mkdir(parents=True)
+    host = f'"host": "{storing.socket.gethostname()}", '
+    lease_file(store).write_text(content.replace('{"pid', "{" + host + '"pid'))
+    assert store.leased("caer", "run")
+    silence(store)
+    with store.lease("caer", "run") as mine:
+        assert mine
+
+
+def test_a_holder_gives_signs_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storing, "HEARTBEAT", 0.02)
+    store = Store(tmp_path)
+    with store.lease("caer", "run"):
+        silence(store)
+        deadline = time.monotonic() + 10
+        while not store.leased("caer", "run"):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+
+def test_a_holder_that_lost_its_lease_does_not_free_its_successors(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    with store.lease("caer", "run") as first:
+        silence(store)
+        second = store.lease("caer", "run")
+        assert first and second.__enter__()
+    assert store.leased("caer", "run")
+    second.__exit__(None, None, None)
+    assert not store.leased("caer", "run")
+
+
+@pytest.mark.parametrize("before", ["nothing", "a dead lease"])
+def test_of_many_threads_exactly_one_holds_the_lease(before: str, tmp_path: Path) -> None:
+    for attempt in range(10):
+        store, claims = Store(tmp_path / str(attempt)), []
+        if before == "a dead lease":
+            write_json(lease_file(store), {"host": "elsewhere", "pid": 1})
+            silence(store)
+        start, finish = threading.Barrier(8), threading.Barrier(8)
+
+        def claim(store: Store = store, start=start, finish=finish, claims: list[bool] = claims) -> None:
+            start.wait()
+            with store.lease("caer", "run") as mine:
+                claims.append(mine)
+                finish.wait()
+
+        with ThreadPoolExecutor(8) as pool:
+            [future.result() for future in [pool.submit(claim) for _ in range(8)]]
+        assert sorted(claims) == [False] * 7 + [True]
+
+
+def contend(root: Path, start: Any, rounds: int) -> None:
+    """Claims again and again, and leaves dead leases behind; two holders at once would collide on `inside`."""
+    store = Store(root)
+    start.wait()
+    for number in range(rounds):
+        with store.lease("caer", "run") as mine:
+            if mine:
+                inside = root / "inside"
+                inside.open("x").close()
+                time.sleep(0.001)
+                inside.unlink()
+                if number % 2:
+                    silence(store)  # from now on the others take over what is still held here, but idle
+
+
+def test_processes_that_take_over_dead_leases_never_hold_one_together(tmp_path: Path) -> None:
+    start = forked.Barrier(4)
+    crowd = [forked.Process(target=contend, args=(tmp_path, start, 60)) for _ in range(4)]
+    for process in crowd:
+        process.start()
+    for process in crowd:
+        process.join()
+    assert [process.exitcode for process in crowd] == [0] * 4
