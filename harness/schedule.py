@@ -20,6 +20,7 @@ import torch
 from accelerate.utils import broadcast_object_list
 
 from harness import launch as launching
+from harness.errors import BadInput
 from harness.launch import Launch
 from harness.plan import Plan, Run
 from harness.progress import Board
@@ -72,6 +73,9 @@ def _placement(plan: Plan, asked: str, launch: Launch) -> tuple[str, str]:
 
 def _workers(plan: Plan, asked: str, placement: str, launch: Launch, todo: int) -> tuple[int, str]:
     """How many processes on this machine claim runs for this launched one, itself included."""
+    if placement == "data" and asked not in ("auto", "1"):
+        what = f"{asked} workers, but in data placement all launched processes share each run"
+        raise BadInput("--workers", what, "drop --workers, or use --placement pair")
     if placement == "data" or launch.worker:
         return 1, "all processes share each run" if placement == "data" else "a worker"
     if asked != "auto":

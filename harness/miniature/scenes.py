@@ -16,7 +16,6 @@ from numpy.random import Generator
 from .canvas import Canvas
 from .face import Picture
 
-
 Place = Callable[[Canvas, Generator], None]
 PLACES: dict[str, tuple[str, Place]] = {}
 THINGS: dict[str, tuple[str, Place]] = {}
