@@ -1,7 +1,7 @@
 PYTHON ?= python3
 HARNESS := .venv/bin/harness
 
-.PHONY: grid test test-slow tiny lint format tiny-model clean
+.PHONY: grid test test-slow tiny lint format postmortem tiny-model clean
 
 grid: .venv/installed  ## train the default grid and write leaderboards/default/
 	$(HARNESS) run --grid
@@ -24,6 +24,10 @@ lint: .venv/installed  ## style, types, layers
 format: .venv/installed
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
+
+postmortem: .venv/installed  ## train the post-mortem's grid and write docs/postmortem.md
+	-$(HARNESS) run --grid grids/postmortem.toml --out runs/leaderboard-postmortem
+	.venv/bin/python docs/postmortem.py
 
 tiny-model: .venv/installed  ## pretrain the embedded model again (minutes)
 	.venv/bin/python -m harness.miniature.pretrain --out harness/assets/tiny

@@ -7,7 +7,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from harness import plugins
+from harness import plugins, presets
 from harness.settings import describe, spell
 
 
@@ -15,7 +15,8 @@ def rows(what: str) -> list[dict[str, Any]]:
     """One row a plugin or model, as `harness list WHAT --json` prints them."""
     if what == "models":
         return [{"name": name, "settings": []} for name in _models()]
-    return [_row(what, plugins.get(what, name)) for name in plugins.names(what)]
+    found = [_row(what, plugins.get(what, name)) for name in plugins.names(what)]
+    return found + ([_preset(presets.get(name)) for name in presets.names()] if what == "methods" else [])
 
 
 def text(what: str, rows: list[dict[str, Any]]) -> str:
@@ -36,6 +37,12 @@ def _row(what: str, cls: Any) -> dict[str, Any]:
     return row
 
 
+def _preset(preset: presets.Preset) -> dict[str, Any]:
+    """A preset stands in the list of methods as what it is: a method string and settings of the run."""
+    row = {"name": preset.name, "summary": preset.note, "paper": preset.paper, "settings": []}
+    return row | {"preset": preset.method, "sections": preset.sections}
+
+
 def _entry(row: dict[str, Any]) -> str:
     lines = [row["name"] + (f": {row['title']}" if "title" in row else "")]
     lines += textwrap.wrap(row["summary"], 106, initial_indent="  ", subsequent_indent="  ")
@@ -45,6 +52,10 @@ def _entry(row: dict[str, Any]) -> str:
         lines.append(f"  classes: {', '.join(row['classes'])}; official clips: {sizes or 'unknown'}")
     for verb in ("requires", "excludes"):
         lines += [f"  {verb} {name}: {why}" for name, why in row.get(verb, {}).items()]
+    if "preset" in row:
+        lines.append(f"  preset: {row['preset']}")
+        chosen = [f"{group}.{key}={spell(v)}" for group, values in row["sections"].items() for key, v in values.items()]
+        lines += textwrap.wrap("settings: " + " ".join(chosen), 106, initial_indent="  ", subsequent_indent="    ")
     for setting in row["settings"]:
         facts = ", ".join(filter(None, (setting["unit"], setting["range"])))
         default = spell(setting["default"]) or '""'

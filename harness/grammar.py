@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness import plugins
+from harness import plugins, presets
 from harness.errors import BadInput
 from harness.settings import Word, given, parse, spell
 
@@ -58,10 +58,22 @@ def read(text: str) -> dict[str, dict[str, Any]]:
         if not match:
             raise BadInput(f"method {text!r}", f"can't read {piece!r}", "write it like prompt+ldl(temperature=0.1)")
         name, inside = match.group(1), match.group(2)
-        if name in parts:
-            raise BadInput(f"method {text!r}", f"{name} stands there twice", "name each component once")
-        parts[name] = _read_settings(inside or "", text)
+        if name in presets.names() and inside is not None:
+            mend = "write out its components to change one: " + presets.get(name).method
+            raise BadInput(f"method {text!r}", f"the preset {name} takes no settings", mend)
+        found = (
+            read(presets.get(name).method) if name in presets.names() else {name: _read_settings(inside or "", text)}
+        )
+        for component, settings in found.items():
+            if component in parts:
+                raise BadInput(f"method {text!r}", f"{component} stands there twice", "name each component once")
+            parts[component] = settings
     return parts
+
+
+def presets_in(text: str) -> list[str]:
+    """The presets that a method string names."""
+    return [name for name in (piece.strip() for piece in _split(text)) if name in presets.names()]
 
 
 def resolve(text: str, defaults: Mapping[str, Mapping[str, Any]] | None = None) -> Method:

@@ -12,12 +12,12 @@ import hashlib
 import itertools
 import math
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness import grammar, plugins, protocol
+from harness import grammar, plugins, presets, protocol
 from harness.errors import BadInput, nearest
 from harness.grammar import Incompatible, Method
 from harness.settings import Word, knob, literal, parse
@@ -99,7 +99,8 @@ def load(path: str, overrides: Sequence[str] = (), *, tiny: bool = False) -> Gri
 def build(name: str, raw: Mapping[str, Any], overrides: Sequence[str] = (), *, tiny: bool = False) -> Grid:
     """The checked grid behind the tables of a TOML file, or of the command line's selectors."""
     _check_keys(raw, name)
-    sections = {group: dict(_table(raw, group, name)) for group in protocol.GROUPS}
+    published = presets.sections_of(dict.fromkeys(_presets(raw)))
+    sections = {group: {**published.get(group, {}), **_table(raw, group, name)} for group in protocol.GROUPS}
     data = {key: dict(_table(raw["data"], key, f"{name}: data")) for key in _table(raw, "data", name)}
     known = plugins.names("methods")
     components = {key: dict(_table(raw, key, name)) for key in raw if key in known}
@@ -122,6 +123,15 @@ def build(name: str, raw: Mapping[str, Any], overrides: Sequence[str] = (), *, t
         data={key: _data_settings(key, data.get(key, {})) for key in dict.fromkeys([*datasets, *data])},
         defaults=components,
     )
+
+
+def _presets(raw: Mapping[str, Any]) -> Iterator[str]:
+    """The presets named in any method string of the grid."""
+    factors = raw.get("factors", {})
+    levels = factors.values() if isinstance(factors, Mapping) else ()
+    for text in (raw.get("baseline"), raw.get("methods"), *levels):
+        for word in text if isinstance(text, list) else [text]:
+            yield from grammar.presets_in(word) if isinstance(word, str) else ()
 
 
 def _arms(raw: Mapping[str, Any], name: str, defaults: Mapping[str, Any]) -> tuple[list[Arm], dict, list[dict]]:

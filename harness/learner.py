@@ -64,8 +64,9 @@ class Learner(nn.Module):
 
     def targets(self, ctx: Context) -> Tensor:
         """M `[K, K]`: row y is the distribution to aim at when the label is y (design: targets are kernels)."""
-        like = {"device": ctx.out.logits.device, "dtype": ctx.out.logits.dtype} if ctx.out else {}
-        targets = torch.eye(self.model.classes, **like)
+        targets = torch.eye(self.model.classes)
+        if ctx.out is not None:
+            targets = targets.to(ctx.out.logits)
         for part in self.parts:
             targets = part.kernel(targets, ctx)
         return targets

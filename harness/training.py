@@ -127,7 +127,7 @@ def _step(
     """One optimiser step on this process's share of a global batch; returns the share's mean loss."""
     total = torch.zeros((), device=accelerator.device)
     for number, micro in enumerate(micros):
-        batch = next(batches)
+        batch, ctx.first = next(batches), micro.first
         last = number == len(micros) - 1
         with nullcontext() if last else accelerator.no_sync(model):
             loss: Loss = model(batch, ctx)
@@ -151,10 +151,14 @@ def _step(
 
 @dataclass
 class Share:
-    """A micro-batch of one process and the share of the global batch's loss that it stands for."""
+    """A micro-batch of one process and the share of the global batch's loss that it stands for.
+
+    `first` is the place of its first clip in the global batch.
+    """
 
     picks: list[Pick]
     weight: float
+    first: int = 0
 
 
 def epoch_picks(
@@ -178,10 +182,12 @@ def share(step: list[Pick], rank: int, world: int, accumulation: int) -> list[Sh
     Every process gets at least one (DDP waits for all): where there are too few clips, the first clip again
     with weight 0, which adds nothing to gradients or metrics.
     """
-    mine = _pieces(step, world)[rank]
-    if not mine:
-        return [Share(step[:1], 0.0)]
-    return [Share(piece, len(piece) / len(step)) for piece in _pieces(mine, accumulation) if piece]
+    everyone = _pieces(step, world)
+    first, shares = sum(map(len, everyone[:rank])), []
+    for piece in filter(None, _pieces(everyone[rank], accumulation)):
+        shares.append(Share(piece, len(piece) / len(step), first))
+        first += len(piece)
+    return shares or [Share(step[:1], 0.0)]
 
 
 def _pieces(picks: list[Pick], count: int) -> list[list[Pick]]:

@@ -32,7 +32,7 @@ def cache(tmp_path_factory):
 DESCRIPTIONS = ("a happy face", "a sad face with tears", "an angry face with a deep frown")
 
 
-def _learner(method: str, **model_settings) -> Learner:
+def small_learner(method: str, **model_settings) -> Learner:
     torch.manual_seed(0)
     settings = Model(**model_settings)
     model = VideoModel(trunk.load(settings), settings, DESCRIPTIONS, pixels=False)
@@ -42,17 +42,16 @@ def _learner(method: str, **model_settings) -> Learner:
 @pytest.fixture
 def make_learner():
     """A learner of three classes for a method string and model settings, always from the same random numbers."""
-    return _learner
+    return small_learner
 
 
 @pytest.fixture(scope="session")
 def make_learner_once():
     """The same, kept for the session: for property tests that reset what they touch."""
-    return functools.cache(_learner)
+    return functools.cache(small_learner)
 
 
-@pytest.fixture
-def splits():
+def make_splits():
     """Random features whose mean tells the class: 23 clips to train on, so that the last batch is uneven."""
     rng = torch.Generator().manual_seed(0)
     device = torch.device("cpu")
@@ -65,3 +64,8 @@ def splits():
         return FeatureSplit(index, Features(clips, face, context, {}, []), device)
 
     return {"train": split("train", 23, 2), "val": split("val", 9, 1), "test": split("test", 10, 1)}
+
+
+@pytest.fixture
+def splits():
+    return make_splits()

@@ -12,7 +12,7 @@ from harness import grammar, plugins
 from harness.errors import BadInput
 from harness.grammar import Incompatible, resolve
 from harness.methods import Component
-from harness.settings import knob
+from harness.settings import describe, knob
 
 positive = st.floats(1e-6, 1e6)
 COMPONENTS = {
@@ -63,10 +63,10 @@ def test_any_text_gives_a_method_or_bad_input(text: str) -> None:
     ("text", "canonical"),
     [
         ("prompt+ldl", "ldl+prompt"),
-        ("ldl(temperature=0.1)", "ldl"),  # the default is not shown
-        ("ldl(temperature=1e-1)", "ldl"),
+        ("lsr(epsilon=0.05)", "lsr"),  # the default is not shown
+        ("lsr(epsilon=5e-2)", "lsr"),
         ("ldl( temperature = 1e+3 )", "ldl(temperature=1000)"),
-        ("ldl(temperature=2)", "ldl(temperature=2)"),
+        ("ldl(temperature=2.0)", "ldl(temperature=2)"),
         ("lsr(epsilon=-0.0)", "lsr(epsilon=0)"),
         ("prompt()", "prompt"),
         ("mixup(level=input,alpha=0.4)", "mixup(alpha=0.4,level=input)"),
@@ -113,11 +113,12 @@ def test_defaults_fill_what_the_method_does_not_set() -> None:
 
 
 def test_a_resolved_method_tells_every_setting() -> None:
-    assert resolve("lsr+warmup+ldl").resolved() == {
-        "ldl": {"prediction_temperature": 1.0, "temperature": 0.1},
-        "lsr": {"epsilon": 0.05},
-        "warmup": {"epochs": 5, "ramp": 0},
-    }
+    resolved = resolve("lsr(epsilon=0.2)+warmup+ldl").resolved()
+    assert resolved["lsr"] == {"epsilon": 0.2}
+    for name in ("ldl", "warmup"):
+        assert resolved[name] == {
+            row["name"]: row["default"] for row in describe(plugins.get("methods", name).Settings)
+        }
 
 
 @pytest.mark.parametrize("value", ["a,b", "f(x)", "a=b"])

@@ -92,8 +92,8 @@ def test_combinations_with_one_meaning_are_one_method() -> None:
 
 
 def test_listed_methods_with_one_meaning_are_one_method() -> None:
-    raw = PLAIN | {"methods": ["prompt+ldl", "ldl+prompt", "ldl(temperature=0.1)+prompt"]}
-    assert methods(build("g", raw)) == ["ldl+prompt"]
+    raw = PLAIN | {"methods": ["prompt+lsr", "lsr+prompt", "lsr(epsilon=0.05)+prompt"]}
+    assert methods(build("g", raw)) == ["lsr+prompt"]
 
 
 def test_repeated_data_sets_and_seeds_count_once() -> None:
@@ -130,8 +130,13 @@ def test_changed_settings_make_another_grid_and_another_spelling_does_not() -> N
 def test_tiny_shrinks_all_but_what_was_set() -> None:
     grid = build("g", PLAIN, ["train.epochs=2"], tiny=True)
     train = grid.sections["train"]
-    assert (train.epochs, grid.seeds, grid.sections["clips"].frames) == (2, (0,), 4) and train.limit > 0
+    assert (train.epochs, grid.sections["clips"].frames) == (2, 4) and train.limit > 0
     assert grid.name.startswith("g-") and grid.name.endswith("-tiny")
+
+
+def test_tiny_keeps_one_seed_of_a_file_and_all_that_were_asked_for() -> None:
+    assert load(DEFAULT, tiny=True).seeds == (0,)
+    assert build("selection", PLAIN | {"seeds": [3, 1]}, tiny=True).seeds == (3, 1)
 
 
 def test_selectors_choose_runs_and_keep_the_design() -> None:

@@ -37,7 +37,7 @@ ELSEWHERE = {
     ("model", "pretrained"): "test_model_settings_that_need_other_weights_or_pixels",
     ("model", "trunk"): "test_model_settings_that_need_other_weights_or_pixels",
     ("model", "trunk_lr"): "test_model_settings_that_need_other_weights_or_pixels",
-    ("mixup", "level"): "tests/test_methods: mixup of pixels never quietly becomes mixup of features",
+    ("mixup", "level"): "tests/methods/test_mixup: mixup of pixels never quietly becomes mixup of features",
 }
 
 

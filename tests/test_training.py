@@ -55,7 +55,9 @@ def test_neighbours_that_mixup_pairs_stay_in_one_micro_batch(size, world, accumu
                 assert micro.picks[0][0] % 2 == 0
 
 
-@pytest.mark.parametrize("method", ["prompt", "prompt+ldl+moco+mixup", "lsr", "prompt+moco(queue_of=video)"])
+@pytest.mark.parametrize(
+    "method", ["prompt", "prompt+ldl+moco+mixup", "lsr", "prompt+moco(queue_of=video)", "prompt+blv+focal"]
+)
 def test_micro_batches_add_up_to_one_batch(make_learner, splits, method):
     weights = []
     for accumulation in (1, 3):
@@ -120,3 +122,11 @@ def test_an_epochs_row_tells_terms_weights_rates_and_target(make_learner, splits
 def test_learning_rates_step_by_the_epoch(make_learner, splits):
     history = train(make_learner("prompt"), splits, epochs=3, schedule="steps", milestones=(1, 2), lr=0.1).history
     assert [row["lr"]["head"] for row in history] == pytest.approx([0.1, 0.01, 0.001])
+
+
+@given(st.integers(1, 40), st.integers(1, 5), st.integers(1, 4))
+def test_a_micro_batch_knows_its_place_in_the_global_batch(size, world, accumulation):
+    step = as_picks(range(size), range(size))
+    for rank in range(world):
+        for micro in training.share(step, rank, world, accumulation):
+            assert micro.picks == step[micro.first : micro.first + len(micro.picks)]

@@ -25,13 +25,15 @@ __all__ = ["Batch", "Component", "Context", "Output", "VideoModel", "Weighted", 
 class Context:
     """Where training stands, and what a hook may need beside the batch.
 
-    `counts [K]` are the training clips by class, before any sampler changes how often they come.
+    `counts [K]` are the training clips by class, before any sampler changes how often they come. `first` is the
+    place of the batch's first clip in the step's global batch, which processes and micro-batches share out.
     """
 
     model: VideoModel
     seed: int = 0
     epoch: int = 0
     step: int = 0
+    first: int = 0
     out: Output | None = None
     counts: Tensor | None = None
     gather: Callable[[Tensor], Tensor] = field(default=lambda rows: rows)
@@ -39,6 +41,11 @@ class Context:
     def rng(self, name: str) -> np.random.Generator:
         """Random numbers of this step, the same in every process, micro-batch and repetition of the run."""
         return np.random.default_rng([self.seed, self.epoch, self.step, *name.encode()])
+
+    def noise(self, name: str, rows: Tensor) -> Tensor:
+        """Standard normal numbers like `rows [B, …]`: a clip's are the same whichever process draws them."""
+        drawn = self.rng(name).standard_normal((self.first + len(rows), *rows.shape[1:]))
+        return torch.from_numpy(drawn[self.first :]).to(rows)
 
     def counts_like(self, rows: Tensor) -> Tensor:
         """`counts` on the device and of the type of `rows`; 1 where a class has no clip, so that logarithms exist."""

@@ -19,7 +19,8 @@ class LabelDistribution(Component):
     """L = KL(q ‖ p), q = softmax(T̂ T̂ᵀ / τ) by rows, p = softmax(logits / τ_p); T̂: text features [K, D].
 
     T̂ is L2-normalised, or dot products saturate the softmax and the target is silently one-hot, and detached,
-    or the loss falls by moving the target instead of the model.
+    or the loss falls by moving the target instead of the model. Both can be switched off to repeat what was
+    published; switched off together, the entropy of a saturated target has no gradient and training ends in NaN.
     """
 
     name = "ldl"
@@ -28,12 +29,15 @@ class LabelDistribution(Component):
 
     @dataclass(frozen=True)
     class Settings:
-        temperature: float = knob(0.1, "τ of the target: lower is closer to the hard label", above=0)
+        temperature: float = knob(0.02, "τ of the target: lower is closer to the hard label", above=0)
         prediction_temperature: float = knob(1.0, "τ_p that divides the logits in this loss", above=0)
+        normalise: bool = knob(True, "text features are L2-normalised; off the beaten track: false repeats a mistake")
+        detach: bool = knob(True, "the target is held still; off the beaten track: false lets it chase the model")
 
     def kernel(self, targets: Tensor, ctx: Context) -> Tensor:
         assert ctx.out is not None
-        text = F.normalize(ctx.out.text_raw.detach().to(targets.dtype), dim=-1)
+        text = F.normalize(ctx.out.text, dim=-1) if self.settings.normalise else ctx.out.text_raw
+        text = (text.detach() if self.settings.detach else text).to(targets.dtype)
         return targets @ torch.softmax(text @ text.T / self.settings.temperature, dim=-1)
 
     def on_logits(self, logits: Tensor, batch: Batch, ctx: Context) -> Tensor:

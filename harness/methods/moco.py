@@ -8,15 +8,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from harness.methods import Batch, Component, Context, Output, VideoModel, Weighted
+from harness.model import class_features
 from harness.settings import knob
 
 
 class MocoRank(Component):
-    """L = −log exp(v·k⁺/T) / (exp(v·k⁺/T) + Σ_queue exp(v·k⁻/T)), averaged over the batch.
+    """L = Σ_y q_y L_y, L_y = −log exp(v·k⁺_y/T) / (exp(v·k⁺_y/T) + Σ_queue exp(v·k⁻/T)), averaged over the batch.
 
-    `k⁺` is the text feature of the clip's class (or the momentum copy's video feature), the queue holds old
-    text (or video) features of a momentum copy, newest first out of the copy in evaluation mode. Each entry
-    carries its label, since with K classes about 1/K of the entries are of the clip's own class.
+    `k⁺_y` is the text feature of class y (or the momentum copy's feature of the same video), q the label or
+    mixup's mixture of labels. The queue holds text (or video) features of a momentum copy in evaluation mode, the
+    newest for the oldest. Each entry carries its label, a mixed clip's its larger share, since with K classes
+    about 1/K of the entries are of the clip's own class. The copy is of what stands behind the trunk; a trainable
+    trunk is shared with it.
     """
 
     name = "moco"
@@ -24,7 +27,7 @@ class MocoRank(Component):
     queue: Tensor
     labels: Tensor
     next: Tensor
-    last = True  # it copies what the others have added to the network
+    order = 1  # it copies what the others have added to the network
 
     @dataclass(frozen=True)
     class Settings(Weighted):
@@ -50,18 +53,18 @@ class MocoRank(Component):
         return super().train(False)
 
     def loss(self, out: Output, batch: Batch, ctx: Context) -> dict[str, tuple[float, Tensor]]:
-        label, keys = batch.label, self._momentum_features(batch)
-        positive = out.text[label] if self.settings.positive == "text" else keys["video"]
-        queued = keys["text"][label] if self.settings.queue_of == "text" else keys["video"]
-        self._keys.append((queued, label))
-        near = (out.video * positive).sum(-1, keepdim=True)
-        far = out.video @ self.queue.T
-        allowed = (self.labels >= 0)[None]
-        if self.settings.mask_same_class:
-            allowed = allowed & (self.labels[None] != label[:, None])
-        far = far.masked_fill(~allowed, float("-inf"))
-        scores = torch.cat([near, far], dim=1) / self.settings.temperature
-        return {"moco": (self.settings.at(ctx.epoch), -F.log_softmax(scores.float(), dim=1)[:, 0].mean())}
+        label, keys = batch.target.argmax(dim=-1), self._momentum_features(batch)
+        self._keys.append((keys["text"][label] if self.settings.queue_of == "text" else keys["video"], label))
+        if self.settings.positive == "text":
+            near = out.video @ out.text.T
+        else:
+            near = (out.video * keys["video"]).sum(-1, keepdim=True).expand_as(batch.target)
+        near = near / self.settings.temperature
+        far = _by_class(out.video @ self.queue.to(out.video).T / self.settings.temperature, self.labels, near.shape[1])
+        own = torch.eye(near.shape[1], dtype=torch.bool, device=near.device) & self.settings.mask_same_class
+        far = far[:, None].masked_fill(own, float("-inf"))  # [B, label y, class of the entry]
+        each = torch.logsumexp(torch.cat([near[..., None], far], dim=-1), dim=-1) - near
+        return {"moco": (self.settings.at(ctx.epoch), (batch.target * each).sum(-1).mean())}
 
     def after_step(self, ctx: Context) -> None:
         """First the copy follows the weights that the optimiser has just changed, then the new keys go in."""
@@ -77,7 +80,7 @@ class MocoRank(Component):
     def _momentum_features(self, batch: Batch) -> dict[str, Tensor]:
         keys = {}
         if self.slow_text is not None:
-            keys["text"] = F.normalize(self.slow_text().float(), dim=-1)
+            keys["text"] = class_features(self.slow_text())
         if self.slow_video is not None:
             keys["video"] = F.normalize(self.slow_video(batch.face, batch.context).float(), dim=-1)
         return keys
@@ -98,6 +101,21 @@ class MocoRank(Component):
         self.next.copy_((self.next + len(keys)) % size)
 
 
+def _by_class(scores: Tensor, labels: Tensor, classes: int) -> Tensor:
+    """log Σ exp of the queue's scores `[B, Q]` by class of the entry `[B, K]`; −∞ for a class without entries.
+
+    Each class is summed below its own maximum, so nothing is lost where one class outweighs another.
+    """
+    member = labels[:, None] == torch.arange(classes, device=labels.device)  # [Q, K]; none for unfilled places
+    filled = (labels >= 0)[None]
+    place = labels.clamp(min=0).expand_as(scores)
+    lowest = scores.new_full((len(scores), classes), float("-inf"))
+    shown = scores.detach().masked_fill(~filled, float("-inf"))
+    top = lowest.scatter_reduce(1, place, shown, "amax").nan_to_num(neginf=0)
+    sums = (scores - top.gather(1, place)).masked_fill(~filled, float("-inf")).exp() @ member.to(scores)
+    return torch.where(member.any(dim=0), top + sums.clamp(min=1e-30).log(), lowest)
+
+
 def _copy(module: nn.Module, model: VideoModel) -> nn.Module:
-    """A frozen copy that shares the text tower, which never changes."""
-    return copy.deepcopy(module, {id(model.tower): model.tower}).requires_grad_(False)
+    """A frozen copy in evaluation mode that shares the text tower, which never changes."""
+    return copy.deepcopy(module, {id(model.tower): model.tower}).requires_grad_(False).eval()

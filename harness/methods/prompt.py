@@ -1,4 +1,4 @@
-"""Learned prompts (CoOp): context vectors before each class description, through the frozen text tower."""
+"""Learned prompts (CoOp): context vectors around each class description, through the frozen text tower."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,14 +12,20 @@ from harness.settings import knob
 
 
 class Prompt(Component):
-    """A prompt is [SOS] v_1 … v_M <class description> [EOS]; the vectors v train, the tower does not."""
+    """A prompt is [SOS] v_1 … v_M <class description> [EOS]; the vectors v train, the tower does not.
+
+    `position` is that of the description: behind the vectors, between their halves, or before them. With several
+    prompts a class, a logit is the mean of its prompts' cosines over the temperature.
+    """
 
     name = "prompt"
     paper = "Zhou et al., CoOp, IJCV 2022 (arXiv 2109.01134); per class as in CLIP-CAER (arXiv 2507.00586)"
 
     @dataclass(frozen=True)
     class Settings:
-        tokens: int = knob(8, "learned context vectors before the class description", low=1, unit="tokens")
+        tokens: int = knob(8, "learned context vectors of a prompt", low=1, unit="tokens")
+        position: str = knob("end", "where the class description stands", choices=("end", "middle", "front"))
+        prompts: int = knob(1, "prompts of each class, averaged", low=1)
         per_class: bool = knob(True, "each class has context vectors of its own")
         lr: float = knob(1e-3, "learning rate of the context vectors", above=0)
 
@@ -32,23 +38,38 @@ class Prompt(Component):
 
 
 class LearnedText(nn.Module):
-    """The text side with learned context: `forward() -> [K, D]`, not normalised."""
+    """The text side with learned context: `forward() -> [K, D]`, or `[K, P, D]` of P > 1 prompts; not normalised.
 
-    start: Tensor
-    rest: Tensor
+    `vectors` is `[K · P, M, W]`, the prompts of a class side by side, or `[P, M, W]` shared by all classes.
+    """
+
+    words: Tensor
+    order: Tensor
     ends: Tensor
 
     def __init__(self, tower: TextTower, descriptions: tuple[str, ...], settings: Prompt.Settings) -> None:
         super().__init__()
-        self.tower = tower
+        self.tower, self.classes, self.prompts = tower, len(descriptions), settings.prompts
         tokens, ends = tower.tokenize(descriptions, room=settings.tokens)
-        embedded = tower.embed(tokens)
-        groups = len(descriptions) if settings.per_class else 1
-        self.vectors = undecayed(torch.randn(groups, settings.tokens, tower.width) * 0.02)
-        self.register_buffer("start", embedded[:, :1], persistent=False)
-        self.register_buffer("rest", embedded[:, 1:], persistent=False)
-        self.register_buffer("ends", ends + settings.tokens, persistent=False)
+        before = {"end": settings.tokens, "middle": settings.tokens // 2, "front": 0}[settings.position]
+        orders = [_order(int(end), tokens.shape[1], settings.tokens, before) for end in ends]
+        groups = self.classes if settings.per_class else 1
+        self.vectors = undecayed(torch.randn(groups * self.prompts, settings.tokens, tower.width) * 0.02)
+        for name, rows in (
+            ("words", tower.embed(tokens)),
+            ("order", torch.tensor(orders)[..., None]),
+            ("ends", ends + settings.tokens),
+        ):
+            self.register_buffer(name, rows.repeat_interleave(self.prompts, dim=0), persistent=False)
 
     def forward(self) -> Tensor:
-        vectors = self.vectors.expand(len(self.start), -1, -1)
-        return self.tower(torch.cat([self.start, vectors, self.rest], dim=1), self.ends)
+        vectors = self.vectors.repeat(len(self.words) // len(self.vectors), 1, 1)
+        rows = torch.cat([self.words, vectors], dim=1).take_along_dim(self.order, dim=1)
+        features = self.tower(rows, self.ends)
+        return features if self.prompts == 1 else features.view(self.classes, self.prompts, -1)
+
+
+def _order(end: int, length: int, learned: int, before: int) -> list[int]:
+    """Which of `length` words, [EOS] at `end`, and `learned` vectors behind them stands where in a prompt."""
+    vectors = list(range(length, length + learned))
+    return [0, *vectors[:before], *range(1, end), *vectors[before:], *range(end, length)]

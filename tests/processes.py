@@ -1,0 +1,46 @@
+"""Trains every method on synthetic features in this process, or in as many as torchrun started; writes the record.
+
+torchrun --nproc_per_node 2 tests/processes.py OUT.json METHOD …
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+from conftest import make_splits, small_learner
+
+from harness import launch, training
+from harness.protocol import Train
+
+SETTINGS = Train(epochs=3, batch_size=8, optimizer="sgd", lr=0.05)
+
+
+class Silent:
+    def step(self, epoch, loss): ...
+    def epoch(self, row): ...
+
+
+def records(methods, accelerator) -> dict:
+    """History and final weights of each method's run: dropout off, since processes draw their own masks."""
+    found = {}
+    for method in methods:
+        torch.manual_seed(0)
+        learner, history = small_learner(method, dropout=0.0), []
+        for module in learner.modules():  # components have their own dropout
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0
+        outcome = training.train(learner, make_splits(), SETTINGS, "war", 0, accelerator, Silent(), history)
+        state = {name: value.double().sum().item() for name, value in learner.state_dict().items()}
+        rows = [{key: row[key] for key in ("losses", "weights", "train", "val", "target")} for row in history]
+        found[method] = {"rows": rows, "state": state, "test": outcome.probabilities["test"].tolist()}
+        accelerator.free_memory()
+    return found
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    accelerator = launch.accelerator(launch.here(), "data")
+    found = records(sys.argv[2:], accelerator)
+    if accelerator.is_main_process:
+        Path(sys.argv[1]).write_text(json.dumps(found))

@@ -1,0 +1,58 @@
+"""One process or two, the same training: same batches, same losses, the same queue, every clip once."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from accelerate import Accelerator
+from processes import records
+
+from harness import grammar, plugins
+
+HERE = Path(__file__).parent
+
+
+def method_of(component: str) -> str:
+    """The component beside a prompt and what it needs."""
+    return str(
+        grammar.resolve("+".join(dict.fromkeys(["prompt", *plugins.get("methods", component).requires, component])))
+    )
+
+
+METHODS = sorted({method_of(name) for name in plugins.names("methods")})
+METHODS += [
+    "moco(queue=16)+prompt",
+    "moco(positive=video,queue=16,queue_of=video)+prompt",
+    "ldl+mixup+moco+prompt+warmup",
+]
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    out = tmp_path_factory.mktemp("processes") / "two.json"
+    command = [Path(sys.executable).parent / "torchrun", "--nproc_per_node", "2", HERE / "processes.py", out, *METHODS]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=600, cwd=HERE)
+    assert done.returncode == 0, done.stderr[:3000]
+    return records(METHODS, Accelerator(cpu=True)), json.loads(out.read_text())
+
+
+def close(one, two):
+    if isinstance(one, dict):
+        assert one.keys() == two.keys()
+        return all(close(one[key], two[key]) for key in one)
+    if isinstance(one, list):
+        return len(one) == len(two) and all(map(close, one, two))
+    return one == pytest.approx(two, abs=1e-5, rel=1e-4)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_one_process_or_two_train_the_same(method, both):
+    one, two = both[0][method], both[1][method]
+    for first, second in zip(one["rows"], two["rows"], strict=True):
+        for part in first:
+            assert close(first[part], second[part]), f"{part}: {first[part]} and {second[part]}"
+    assert close(one["test"], two["test"])
+    queue = [name for name in one["state"] if name.endswith((".queue", ".labels", ".next"))]
+    assert close({name: one["state"][name] for name in queue}, {name: two["state"][name] for name in queue})
