@@ -28,13 +28,17 @@ class Mixup(Component):
             "what is mixed: the trunk's features, or pixels (then features can't be cached)",
             choices=("feature", "input"),
         )
+        connected: bool = knob(True, "off the beaten track: false repeats a mixup that was parsed and never passed on")
 
     @property
     def needs_pixels(self) -> bool:
         return self.settings.level == "input"
 
     def on_batch(self, batch: Batch, ctx: Context) -> Batch:
-        if batch.level != {"feature": "features", "input": "pixels"}[self.settings.level]:
+        if (
+            not self.settings.connected
+            or batch.level != {"feature": "features", "input": "pixels"}[self.settings.level]
+        ):
             return batch
         share = float(ctx.rng("mixup").beta(self.settings.alpha, self.settings.alpha))
         partner = _neighbours(len(batch.label), batch.label.device)
