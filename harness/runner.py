@@ -96,7 +96,6 @@ class Runner:
 
     def _train(self, run: Run, folder: Path, watcher: Watcher) -> dict[str, Any]:
         copy, settings = self.copies[run.dataset], self.grid.sections["train"]
-        torch.manual_seed(run.seed)
         splits, counts = self._splits(run)
         learner = self._learner(run)
         metric = settings.metric or copy.adapter.metric
@@ -111,6 +110,7 @@ class Runner:
     def _learner(self, run: Run) -> Learner:
         clip = self._clip() if self.model.trunk == "frozen" else trunk.load(self.model)
         descriptions = self.copies[run.dataset].adapter.descriptions()
+        torch.manual_seed(run.seed)  # after loading the CLIP model, which draws random numbers of its own
         model = VideoModel(clip, self.model, descriptions, pixels=not self.cached(run))
         return Learner(model, components_of(run.method))
 

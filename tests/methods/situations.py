@@ -108,8 +108,9 @@ def _clip() -> trunk.Clip:
 
 def learner(method: str, **settings) -> Learner:
     """A learner of three classes, always from the same random numbers; all share the frozen CLIP model."""
-    torch.manual_seed(0)
-    model = VideoModel(_clip(), Model(**settings), DESCRIPTIONS, pixels=False)
+    clip = _clip()
+    torch.manual_seed(0)  # after loading, which draws random numbers of its own
+    model = VideoModel(clip, Model(**settings), DESCRIPTIONS, pixels=False)
     return Learner(model, components_of(grammar.resolve(method)))
 
 
