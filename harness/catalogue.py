@@ -56,10 +56,13 @@ def _entry(row: dict[str, Any]) -> str:
         lines.append(f"  preset: {row['preset']}")
         chosen = [f"{group}.{key}={spell(v)}" for group, values in row["sections"].items() for key, v in values.items()]
         lines += textwrap.wrap("settings: " + " ".join(chosen), 106, initial_indent="  ", subsequent_indent="    ")
+    names = max((len(setting["name"]) for setting in row["settings"]), default=0)
     for setting in row["settings"]:
         facts = ", ".join(filter(None, (setting["unit"], setting["range"])))
         default = spell(setting["default"]) or '""'
-        lines.append(f"    {setting['name']} = {default:<12} {setting['help']}" + (f" ({facts})" if facts else ""))
+        lines.append(
+            f"    {setting['name']:<{names}} = {default:<11} {setting['help']}" + (f" ({facts})" if facts else "")
+        )
     return "\n".join(lines)
 
 

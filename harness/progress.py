@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
-from torch import Tensor
 from tqdm import tqdm
 
 from harness.plan import Run
@@ -77,10 +77,10 @@ class RunBar:
             dynamic_ncols=True,
         )
 
-    def step(self, epoch: int, loss: Tensor) -> None:
+    def step(self, epoch: int, live: Callable[[], dict[str, str]]) -> None:
         self.bar.update()
         if self.board.bars and self.bar.n % max(self.steps // 5, 1) == 0:
-            self.bar.set_postfix({"epoch": f"{epoch + 1}/{self.epochs}", "loss": f"{float(loss):.3f}", **self.scores})
+            self.bar.set_postfix({"epoch": f"{epoch + 1}/{self.epochs}", **live(), **self.scores})
 
     def epoch(self, row: dict[str, Any]) -> None:
         split = "val" if "val" in row else "test"

@@ -1,6 +1,6 @@
 """The one loop: a run is trained here, epoch by epoch, step by step, whatever its data set and method.
 
-Read top to bottom: `train` is a run, `_epoch` a pass over the training clips, `_step` what happens to a batch.
+Read top to bottom: `train` is a run, `epoch` a pass over the training clips, `step` what happens to a batch.
 The global batch is the setting: processes and micro-batches share it out, and every clip's loss counts once,
 so that one process or two, one micro-batch or four, train the same. Who trains what, where, is `schedule`'s.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from accelerate import Accelerator
-from torch import Tensor, nn
+from torch import Tensor
 
 from harness import evaluation
 from harness.learner import Learner, Loss, row_entropy
@@ -35,7 +35,7 @@ class NotFinite(Exception):
 class Watcher(Protocol):
     """Who wants to see a run while it trains (the progress bar)."""
 
-    def step(self, epoch: int, loss: Tensor) -> None: ...
+    def step(self, epoch: int, live: Callable[[], dict[str, str]]) -> None: ...
     def epoch(self, row: dict[str, Any]) -> None: ...
 
 
@@ -64,15 +64,11 @@ def train(
     `selection = "val"` keeps the epoch with the best validation metric, `"last"` the last one; both read `test`
     once, at the end. `"oracle"` chooses on test, as part of the field does, and is marked wherever it is shown.
     """
-    optimizer = _optimizer(learner, settings)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: _rate(settings, epoch))
-    model, optimizer = accelerator.prepare(learner, optimizer)
-    counts = torch.bincount(splits["train"].labels, minlength=splits["train"].classes)
-    ctx = Context(model=learner.model, seed=seed, counts=counts)
+    loop = _Loop(learner, splits["train"], settings, seed, accelerator, watcher)
     outcome, kept = Outcome(history), {}
     for epoch in range(settings.epochs):
-        began, ctx.epoch = time.monotonic(), epoch
-        row = _epoch(model, learner, optimizer, splits["train"], settings, ctx, accelerator, watcher)
+        began = time.monotonic()
+        row = loop.epoch(epoch)
         chosen_on = "test" if settings.selection == "oracle" else "val"
         probabilities = predict(learner, splits[chosen_on], accelerator)
         row[chosen_on] = _scores(probabilities, splits[chosen_on])
@@ -82,68 +78,62 @@ def train(
         score = row[chosen_on][metric] if settings.selection != "last" else float(epoch)
         if score > outcome.score:
             outcome.score, outcome.epoch, kept = score, epoch, _weights(learner)
-        schedule.step()
     _restore(learner, kept)
     outcome.probabilities = {name: predict(learner, splits[name], accelerator) for name in ("val", "test")}
     return outcome
 
 
-def _epoch(
-    model: nn.Module,
-    learner: Learner,
-    optimizer: Any,
-    split: Split,
-    settings: Train,
-    ctx: Context,
-    accelerator: Accelerator,
-    watcher: Watcher,
-) -> dict[str, Any]:
-    """One pass over the training clips; the row that it adds to the history, without validation."""
-    rank, world = accelerator.process_index, accelerator.num_processes
-    torch.manual_seed(hash((ctx.seed, ctx.epoch, rank)) % 2**31)  # dropout: repeatable, different by process
-    model.train()
-    tally = Tally(split.classes, accelerator.device)
-    steps = epoch_picks(split.labels.cpu().numpy(), settings.batch_size, ctx.seed, ctx.epoch, learner.parts)
-    shares = [share(step, rank, world, settings.accumulation) for step in steps]
-    batches = split.batches([micro.picks for micros in shares for micro in micros])
-    for ctx.step, micros in enumerate(shares):
-        loss = _step(model, learner, optimizer, micros, batches, settings, ctx, accelerator, tally)
-        watcher.step(ctx.epoch, loss)
-    groups = optimizer.param_groups
-    return {"epoch": ctx.epoch, "lr": {g["name"]: g["lr"] for g in groups}, **tally.row(accelerator)}
+class _Loop:
+    """One run's learner, optimiser and training clips, and what happens to them epoch by epoch."""
 
+    def __init__(
+        self, learner: Learner, split: Split, settings: Train, seed: int, accelerator: Accelerator, watcher: Watcher
+    ) -> None:
+        self.learner, self.split, self.settings = learner, split, settings
+        self.accelerator, self.watcher = accelerator, watcher
+        optimizer = _optimizer(learner, settings)
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: _rate(settings, epoch))
+        self.model, self.optimizer = accelerator.prepare(learner, optimizer)
+        counts = torch.bincount(split.labels, minlength=split.classes)
+        self.ctx = Context(model=learner.model, seed=seed, counts=counts)
 
-def _step(
-    model: nn.Module,
-    learner: Learner,
-    optimizer: Any,
-    micros: list[Share],
-    batches: Iterator[Batch],
-    settings: Train,
-    ctx: Context,
-    accelerator: Accelerator,
-    tally: Tally,
-) -> Tensor:
-    """One optimiser step on this process's share of a global batch; returns the share's mean loss."""
-    total = torch.zeros((), device=accelerator.device)
-    for number, micro in enumerate(micros):
-        batch, ctx.first = next(batches), micro.first
-        last = number == len(micros) - 1
-        with nullcontext() if last else accelerator.no_sync(model):
-            loss: Loss = model(batch, ctx)
-            # DDP averages over processes; this weight makes the sum the mean over the global batch
-            accelerator.backward(loss.total * (micro.weight * accelerator.num_processes))
-        tally.add(loss, batch, micro.weight)
-        total += loss.total.detach() * micro.weight
-    if settings.clip_norm:
-        tally.norm(accelerator.clip_grad_norm_(model.parameters(), settings.clip_norm))
-    optimizer.step()
-    optimizer.zero_grad()
-    ctx.gather = lambda rows: _gather(accelerator, rows, real=any(micro.weight for micro in micros))
-    with torch.no_grad():
-        for part in learner.parts:
-            part.after_step(ctx)
-    return total / max(sum(micro.weight for micro in micros), 1e-12)
+    def epoch(self, epoch: int) -> dict[str, Any]:
+        """One pass over the training clips; the row that it adds to the history, without validation."""
+        ctx, settings, split = self.ctx, self.settings, self.split
+        rank, world = self.accelerator.process_index, self.accelerator.num_processes
+        torch.manual_seed(hash((ctx.seed, epoch, rank)) % 2**31)  # dropout: repeatable, different by process
+        self.model.train()
+        tally = Tally(split.classes, self.accelerator.device)
+        steps = epoch_picks(split.labels.cpu().numpy(), settings.batch_size, ctx.seed, epoch, self.learner.parts)
+        shares = [share(step, rank, world, settings.accumulation) for step in steps]
+        batches = split.batches([micro.picks for micros in shares for micro in micros])
+        ctx.epoch = epoch
+        for ctx.step, micros in enumerate(shares):
+            self.step(micros, batches, tally)
+            self.watcher.step(epoch, tally.live)
+        rates = {group["name"]: group["lr"] for group in self.optimizer.param_groups}
+        self.schedule.step()
+        return {"epoch": epoch, "lr": rates, **tally.row(self.accelerator)}
+
+    def step(self, micros: list[Share], batches: Iterator[Batch], tally: Tally) -> None:
+        """One optimiser step on this process's share of a global batch."""
+        accelerator, ctx = self.accelerator, self.ctx
+        for number, micro in enumerate(micros):
+            batch, ctx.first = next(batches), micro.first
+            last = number == len(micros) - 1
+            with nullcontext() if last else accelerator.no_sync(self.model):
+                loss: Loss = self.model(batch, ctx)
+                # DDP averages over processes; this weight makes the sum the mean over the global batch
+                accelerator.backward(loss.total * (micro.weight * accelerator.num_processes))
+            tally.add(loss, batch, micro.weight)
+        if self.settings.clip_norm:
+            tally.norm(accelerator.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm))
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        ctx.gather = lambda rows: _gather(accelerator, rows, real=any(micro.weight for micro in micros))
+        with torch.no_grad():
+            for part in self.learner.parts:
+                part.after_step(ctx)
 
 
 # ── who gets which clips ────────────────────────────────────────────────────────────────────────────────────
@@ -231,6 +221,15 @@ class Tally:
             cells = batch.label * loss.logits.shape[1] + loss.logits.detach().argmax(-1)
             self.confusion += torch.bincount(cells, minlength=len(self.confusion))
         self.targets = loss.targets.detach()
+
+    def live(self) -> dict[str, str]:
+        """The epoch so far, spelled for a progress bar: the loss, and its terms with their λ."""
+        share = float(self.share) or 1.0
+        means = {name: float(value) / share for name, value in self.sums.items()}
+        found = {"loss": f"{means.pop('total'):.3f}"}
+        if len(means) > 1:
+            found |= {name: f"{self.weights[name]:g}×{value:.3f}" for name, value in means.items()}
+        return found
 
     def norm(self, value: Any) -> None:
         if value is not None:

@@ -3,6 +3,7 @@
 torchrun --nproc_per_node 2 tests/processes.py OUT.json METHOD …
 """
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -21,7 +22,7 @@ class Silent:
     def epoch(self, row): ...
 
 
-def records(methods, accelerator) -> dict:
+def records(methods, accelerator, **train) -> dict:
     """History and final weights of each method's run: dropout off, since processes draw their own masks."""
     found = {}
     for method in methods:
@@ -30,7 +31,9 @@ def records(methods, accelerator) -> dict:
         for module in learner.modules():  # components have their own dropout
             if isinstance(module, torch.nn.Dropout):
                 module.p = 0.0
-        outcome = training.train(learner, make_splits(), SETTINGS, "war", 0, accelerator, Silent(), history)
+        outcome = training.train(
+            learner, make_splits(), dataclasses.replace(SETTINGS, **train), "war", 0, accelerator, Silent(), history
+        )
         state = {name: value.double().sum().item() for name, value in learner.state_dict().items()}
         rows = [{key: row[key] for key in ("losses", "weights", "train", "val", "target")} for row in history]
         found[method] = {"rows": rows, "state": state, "test": outcome.probabilities["test"].tolist()}

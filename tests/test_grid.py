@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import protocol
+from harness import plugins, protocol
 from harness.errors import BadInput
 from harness.grid import Grid, build, load
 
@@ -243,3 +243,11 @@ def test_a_missing_file_and_a_folder_are_bad_input(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "none.toml"):
         with pytest.raises(BadInput, match="no such grid file"):
             load(str(path))
+
+
+@pytest.mark.parametrize("name", plugins.names("methods"))
+def test_any_component_can_be_a_factor(name):
+    needs = plugins.get("methods", name).requires
+    raw = {"datasets": ["raer"], "baseline": "+".join(needs), "factors": {name: name}}
+    raw["baseline"] = "ldl+prompt" if name == "warmup" else raw["baseline"]
+    assert [name in arm.method.names for arm in build("name", raw).arms] == [False, True]

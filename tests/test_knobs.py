@@ -132,13 +132,38 @@ def test_every_setting_changes_training_or_its_record(group, field, make_learner
     assert run(turned(field, start)) != remembered[key], f"{group}.{field.name} changes nothing"
 
 
+DEAD = """
+from dataclasses import dataclass
+from harness.methods import Component
+from harness.settings import knob
+
+class Dead(Component):
+    name = "dead-knob"
+    paper = "none"
+
+    @dataclass(frozen=True)
+    class Settings:
+        strength: float = knob(0.5, "read by nobody", low=0)
+"""
+
+
+def test_a_knob_of_a_plugin_that_turns_nothing_is_found(make_learner, splits, tmp_path, monkeypatch):
+    monkeypatch.setattr(plugins, "_from_files", {kind: dict(found) for kind, found in plugins._from_files.items()})
+    (tmp_path / "dead.py").write_text(DEAD)
+    assert plugins.add_file(str(tmp_path / "dead.py")) == ["dead-knob"]
+    (field,) = (field for group, field in knobs() if group == "dead-knob")
+    with pytest.raises(AssertionError, match="dead-knob.strength changes nothing"):
+        test_every_setting_changes_training_or_its_record("dead-knob", field, make_learner, splits, {})
+
+
 def test_the_knob_test_reaches_every_setting_of_the_product():
     reached = {(group, field.name) for group, field in knobs()}
     shared = {(group, f.name) for group in protocol.GROUPS for f in dataclasses.fields(protocol.GROUPS[group])}
     pictures = {(group, name) for group, name in shared if group in ("clips", "face")}
     assert shared - pictures <= reached
     assert pictures == {("clips", name) for name in PICTURES} | {("face", name) for name in BOXES}
-    print(f"{len(reached) + len(pictures)} settings, each turned")
+    assert set(ELSEWHERE) <= reached
+    print(f"{len(reached) + len(pictures)} settings, each turned ({len(ELSEWHERE)} by a test of their own)")
 
 
 # ── settings that act on pictures: each must change what the trunk sees ─────────────────────────────────────
