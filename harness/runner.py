@@ -68,6 +68,10 @@ class Runner:
             mend = "replace the file, or leave such clips out, counted, with clips.unreadable=skip"
             raise BadInput("unreadable clip", str(error), mend) from error
 
+    def check(self, run: Run) -> None:
+        """Builds the run's learner once, so that settings that do not fit each other are met before anybody trains."""
+        self._learner(run, self._clip())
+
     def steps(self, run: Run) -> int:
         """Optimiser steps of an epoch, as far as known before its clips are read."""
         clips = sum(clip.split == "train" for clip in self.copies[run.dataset].scan.clips)
@@ -97,7 +101,7 @@ class Runner:
     def _train(self, run: Run, folder: Path, watcher: Watcher) -> dict[str, Any]:
         copy, settings = self.copies[run.dataset], self.grid.sections["train"]
         splits, counts = self._splits(run)
-        learner = self._learner(run)
+        learner = self._learner(run, self._clip() if self.model.trunk == "frozen" else trunk.load(self.model))
         metric = settings.metric or copy.adapter.metric
         history = _History(folder, self.accelerator.is_main_process)
         outcome = training.train(learner, splits, settings, metric, run.seed, self.accelerator, watcher, history)
@@ -107,8 +111,7 @@ class Runner:
         counts["faces"], counts["notes"] = copy.scan.faces, [dataclasses.asdict(note) for note in copy.scan.notes]
         return {"status": "done", "counts": counts, **_scores(outcome, labels, settings, metric, copy)}
 
-    def _learner(self, run: Run) -> Learner:
-        clip = self._clip() if self.model.trunk == "frozen" else trunk.load(self.model)
+    def _learner(self, run: Run, clip: trunk.Clip) -> Learner:
         descriptions = self.copies[run.dataset].adapter.descriptions()
         torch.manual_seed(run.seed)  # after loading the CLIP model, which draws random numbers of its own
         model = VideoModel(clip, self.model, descriptions, pixels=not self.cached(run))

@@ -100,7 +100,9 @@ def _set_threads(runner: Runner, todo: list[Run], launch: Launch, workers: int) 
 
 
 def _prepare(runner: Runner, todo: list[Run], board: Board) -> None:
-    """Features of all data sets that the runs will need, or a look at every clip, before anybody trains."""
+    """Every method built and every clip read once (into the feature cache), before anybody trains."""
+    for run in {(run.dataset, run.method): run for run in todo}.values():
+        runner.check(run)
     for dataset, cached in dict.fromkeys((run.dataset, runner.cached(run)) for run in todo):
         runner.prepare(dataset, board.counter, cached=cached)
 
