@@ -69,9 +69,8 @@ def run(arguments: argparse.Namespace, argv: list[str]) -> int:
     store, out = Store(arguments.runs), writable(arguments.out or Path("leaderboards") / grid.name)
     planned = plan.plan(grid)
     leads = launch.here().leads
-    if leads:
-        store.write_plan(grid.name, plan.as_json(planned, store, _command_line(arguments)))
-    outcome = schedule.run(planned, store, arguments.placement, arguments.workers, argv)
+    record = plan.as_json(planned, store, _command_line(arguments)) if leads else {}
+    outcome = schedule.run(planned, record, store, arguments.placement, arguments.workers, argv)
     if not leads:
         return 1 if outcome.failed else 0
     if outcome.done:

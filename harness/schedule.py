@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,8 +38,14 @@ class Outcome:
     failed: list[dict[str, Any]] = field(default_factory=list)
 
 
-def run(plan: Plan, store: Store, placement: str, workers: str, argv: Sequence[str]) -> Outcome:
-    """Trains the plan's wanted runs that are not done and returns once none is left, here or elsewhere."""
+def run(
+    plan: Plan, record: Mapping[str, Any], store: Store, placement: str, workers: str, argv: Sequence[str]
+) -> Outcome:
+    """Trains the plan's wanted runs that are not done and returns once none is left, here or elsewhere.
+
+    `record` is the plan as the store keeps it. It is written when everything has been checked: bad input leaves
+    nothing behind.
+    """
     launch, todo = launching.here(), plan.todo(store)
     if launch.worker:
         threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
@@ -49,12 +55,16 @@ def run(plan: Plan, store: Store, placement: str, workers: str, argv: Sequence[s
     count, why_count = _workers(plan, workers, placement, launch, len(todo))
     if shortfall := launching.shortfall(launch):
         board.say(f"note: {shortfall}")
+    runner = None
     if todo:
         board.say(f"{len(todo)} of {wanted} runs to train")
         board.say(f"placement {placement}: {why}; {count} worker{'s' * (count > 1)}: {why_count}")
         runner = Runner(plan.grid, plan.copies, launching.accelerator(launch, placement), placement)
         _prepare(runner, todo, board)
         _set_threads(runner, todo, launch, count)
+    if launch.leads:
+        store.write_plan(plan.grid.name, record)
+    if runner is not None:
         with _worker_processes(count if launch.worker == 0 else 1, argv):
             _together(runner, todo, store, board) if placement == "data" else _claim(runner, todo, store, board)
     board.close()
