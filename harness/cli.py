@@ -6,6 +6,7 @@ Nothing heavy is imported at the top, so that `--help`, `report` and `show` answ
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import re
@@ -93,8 +94,11 @@ def plan(arguments: argparse.Namespace, argv: list[str]) -> int:
     from harness.store import Store
 
     store = Store(arguments.runs)
-    planned = planning.as_json(planning.plan(grid), store, _command_line(arguments))
+    resolved = planning.plan(grid)
+    planned = planning.as_json(resolved, store, _command_line(arguments))
     store.write_plan(grid.name, planned)
+    selected = {run.run_id for run in resolved.runs if run.wanted}
+    planned["runs"] = [row for row in planned["runs"] if row["run_id"] in selected]
     print(json.dumps(planned, indent=2) if arguments.json else planning.as_text(planned))
     return 0
 
@@ -150,7 +154,8 @@ def _grid(arguments: argparse.Namespace) -> Any:
     if not (datasets and methods):
         raise BadInput("harness", "nothing selected", "give --grid, or --datasets and --methods")
     raw = {"datasets": datasets, "methods": methods, "seeds": numbers or [0]}
-    return grid.build("selection", raw, arguments.set, tiny=arguments.tiny)
+    name = "selection-" + hashlib.sha256(json.dumps(raw).encode()).hexdigest()[:6]
+    return grid.build(name, raw, arguments.set, tiny=arguments.tiny)
 
 
 def _command_line(arguments: argparse.Namespace) -> str:
@@ -177,6 +182,7 @@ def _methods(text: str) -> list[str]:
         if sign == "," and depth <= 0:
             words.append(text[start:position].strip())
             start = position + 1
+    words.append(text[start:].strip())  # what an unclosed bracket swallowed: the grammar will complain
     return [word for word in words if word]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -58,7 +59,7 @@ class Learner(nn.Module):
             targets = self.targets(ctx)
             terms = {"cls": (1.0, classification(out.logits, batch, targets, self.parts, ctx).mean())}
             for part in self.parts:
-                terms.update(part.loss(out, batch, ctx))
+                terms.update(_terms(part, part.loss(out, batch, ctx)))
             total = torch.stack([weight * value for weight, value in terms.values()]).sum()
         return Loss(total, terms, out.logits, targets)
 
@@ -100,6 +101,13 @@ class Learner(nn.Module):
         if self.model.trunk is not None:
             yield "trunk", self.model.settings.trunk_lr, list(self.model.trunk.parameters())
         yield "head", train.lr, list(self.parameters())
+
+
+def _terms(part: Component, found: Any) -> dict[str, tuple[float, Tensor]]:
+    """A component's loss terms, refused by its name where they are something else."""
+    if not isinstance(found, dict) or not all(isinstance(term, tuple) and len(term) == 2 for term in found.values()):
+        raise TypeError(f"{part.name}.loss must give {{name: (weight, value)}}, not {type(found).__name__}")
+    return found
 
 
 def in_order(parts: Iterable[Component]) -> list[Component]:

@@ -101,7 +101,7 @@ def first_label(lines: Sequence[Line], classes: int, told: str, setting: str) ->
     """
     low, high = min(lines, key=lambda line: line.label), max(lines, key=lambda line: line.label)
     if told == "auto":
-        if low.label == 0 and high.label < classes:
+        if low.label == 0 and high.label != classes:
             first, why = 0, "a label 0 occurs"
         elif low.label >= 1 and high.label == classes:
             first, why = 1, f"labels go up to {classes} and 0 never occurs"

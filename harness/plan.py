@@ -84,7 +84,7 @@ def open_copy(name: str, grid: Grid) -> Copy:
     small = not settings.root
     if small:
         root = _miniature(grid.sections["train"].limit) / cls.folder
-        if not root.is_dir():
+        if not (cls.folder and root.is_dir()):
             mend = f"set data.{name}.root to your copy (there is no miniature of it)"
             raise BadInput(f"data.{name}.root", "is not set", mend)
     else:
@@ -97,6 +97,7 @@ def open_copy(name: str, grid: Grid) -> Copy:
         raise BadInput(
             str(root), f"this copy of {name} has no test clips", "complete the copy: nothing could be reported"
         )
+    adapter.descriptions()  # a class without a sentence is met now, not after the trunk has seen every clip
     return Copy(adapter, found, small)
 
 
@@ -171,9 +172,17 @@ def _spec(grid: Grid, name: str, copy: Copy, method: Method, seed: int) -> dict[
         "method": str(method),
         "components": method.resolved(),
         "seed": seed,
+        "plugins": _from_outside(name, method),
         "data": {**data, "fingerprint": copy.scan.fingerprint, "miniature": copy.miniature},
         **groups,
     }
+
+
+def _from_outside(dataset: str, method: Method) -> dict[str, dict[str, str]]:
+    """Where the run's plugins from outside lie and the hash of their code: an edited loss is another run."""
+    used = [("datasets", dataset), *(("methods", component) for component in method.names)]
+    found = {name: plugins.source(kind, name) for kind, name in used}
+    return {name: facts for name, facts in found.items() if facts}
 
 
 def _run_id(spec: Mapping[str, Any]) -> str:
@@ -182,6 +191,9 @@ def _run_id(spec: Mapping[str, Any]) -> str:
     for where in ("root", "annotations", "faces", "miniature"):
         decides["data"].pop(where)
     decides["model"].pop("pretrained")
+    decides["plugins"] = {name: facts["hash"] for name, facts in decides["plugins"].items()}
+    if not decides["plugins"]:
+        del decides["plugins"]
     decides.pop("method")  # the components say the same with every default written out
     digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:10]
     return f"{'-'.join(spec['components']) or 'plain'}-s{spec['seed']}-{digest}"

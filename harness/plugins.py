@@ -9,6 +9,7 @@ imports a plugin's base class at import time: the base class is looked up when t
 from __future__ import annotations
 
 import functools
+import hashlib
 import importlib
 import importlib.util
 import inspect
@@ -49,6 +50,19 @@ def get(kind: str, name: str) -> Any:
     return found[0]
 
 
+def source(kind: str, name: str) -> dict[str, str] | None:
+    """File and hash of a plugin from outside: its code is part of a run's address; None for a built-in one.
+
+    `file` is what `--plugin` takes to load it again, empty where an installed package brings it.
+    """
+    cls = get(kind, name)
+    if cls.__module__.startswith("harness."):
+        return None
+    path = Path(inspect.getfile(cls)).resolve()
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    return {"file": str(path) if name in _from_files[kind] else "", "hash": digest}
+
+
 def add_file(path: str) -> list[str]:
     """Registers the plugins of one Python file and returns their names."""
     file = Path(path)
@@ -69,6 +83,8 @@ def add_file(path: str) -> list[str]:
         for cls in _plugin_classes(module, kind):
             if not isinstance(cls.name, str) or not _NAME.fullmatch(cls.name):
                 raise BadInput(path, f"{cls.name!r} can't name a {_noun(kind)}", "use letters, digits and hyphens")
+            if problem := getattr(cls, "problem", str)():
+                raise BadInput(path, f"{cls.name} {problem}", "see harness/methods/__init__.py for the hooks")
             if cls.name in names(kind) and _from_files[kind].get(cls.name) is None:
                 raise BadInput(path, f"{cls.name!r} is already a {_noun(kind)}", "give it another name")
             _from_files[kind][cls.name] = cls

@@ -59,6 +59,9 @@ def run(
     if todo:
         board.say(f"{len(todo)} of {wanted} runs to train")
         board.say(f"placement {placement}: {why}; {count} worker{'s' * (count > 1)}: {why_count}")
+        for dataset, copy in plan.copies.items():
+            for note in copy.scan.notes:
+                board.say(f"  {dataset}: {note.message}")
         runner = Runner(plan.grid, plan.copies, launching.accelerator(launch, placement), placement)
         _prepare(runner, todo, board)
         _set_threads(runner, todo, launch, count)

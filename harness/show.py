@@ -53,7 +53,9 @@ def as_json(record: Record) -> dict[str, Any]:
 
 def command(spec: Mapping[str, Any]) -> str:
     """The `harness run` that trains this run again: method, seed, and the settings that are not default."""
-    chosen = ["--datasets", spec["dataset"], "--methods", spec["method"], "--seeds", str(spec["seed"])]
+    files = dict.fromkeys(facts["file"] for facts in spec.get("plugins", {}).values() if facts["file"])
+    loaded = [word for file in files for word in ("--plugin", file)]
+    chosen = [*loaded, "--datasets", spec["dataset"], "--methods", spec["method"], "--seeds", str(spec["seed"])]
     changed = [word for key, value in _changed(spec) for word in ("--set", f"{key}={spell(value)}")]
     return shlex.join(["harness", "run", *chosen, *changed])
 
@@ -81,7 +83,7 @@ def _header(record: Record, history: Sequence[Mapping[str, Any]]) -> Iterator[st
     if record.done:
         how = {"val": "best on val", "last": "the last", "oracle": "ORACLE: best on test"}
         selection = result.get("selection", "val")
-        facts.append(f"epoch {result.get('epoch')} of 0–{len(history) - 1}, {how.get(selection, selection)}")
+        facts.append(f"epoch {result.get('epoch', 0) + 1} of {len(history)}, {how.get(selection, selection)}")
     if "duration_s" in result:
         facts.append(_duration(result["duration_s"]))
     yield " · ".join(facts)

@@ -150,6 +150,7 @@ def test_plugin_files_that_can_not_be_used(text: str, message: str, here: Path, 
     ("line", "message"),
     [
         ("train/Anger/0009.avi 60 7", "labels from 0 to 7"),
+        ("train/Anger/0009.avi 60 9", "label 9 of"),
         ("train/Anger/0001.avi 60 -1", "label -1"),
         ("train/Anger/0001.avi", "can't read"),
         ("train/../../../etc/passwd 60 0", "leads outside"),

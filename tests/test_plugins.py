@@ -139,3 +139,35 @@ def test_a_broken_entry_point_is_bad_input_once_it_is_used(install, name: str, v
     assert name in plugins.names("methods")
     with pytest.raises(BadInput, match=message):
         plugins.get("methods", name)
+
+
+def test_an_edited_plugin_is_another_run_and_show_loads_it_again(tmp_path, monkeypatch, capsys):
+    import json
+    import shlex
+
+    from harness.cli import main
+
+    file = tmp_path / "mine.py"
+    code = (Path(__file__).parents[1] / "examples" / "confidence_penalty.py").read_text()
+    words = ["run", "--plugin", str(file), "--datasets", "raer", "--methods", "prompt+confidence-penalty", "--tiny"]
+    words += ["--workers", "1", "--runs", f"{tmp_path}/runs", "--out", f"{tmp_path}/out"]
+    for text in (code, code, code.replace("(log_p.exp() * log_p)", "(2 * log_p.exp() * log_p)")):
+        monkeypatch.setattr(plugins, "_from_files", {kind: {} for kind in plugins.BASES})
+        file.write_text(text)
+        assert main(words) == 0
+    runs = sorted((tmp_path / "runs" / "raer").iterdir(), key=lambda path: path.stat().st_mtime)
+    assert len(runs) == 2
+    capsys.readouterr()
+    assert main(["show", runs[-1].name, "--runs", f"{tmp_path}/runs", "--json"]) == 0
+    command = shlex.split(json.loads(capsys.readouterr().out)["command"])
+    assert command[:4] == ["harness", "run", "--plugin", str(file)]
+
+
+def test_a_component_without_any_hook_is_refused_with_the_nearest(tmp_path):
+    file = tmp_path / "typo.py"
+    file.write_text(
+        "from harness.methods import Component\n"
+        "class Typo(Component):\n    name = 'typo'\n    def los(self, out, batch, ctx): return {}\n"
+    )
+    with pytest.raises(BadInput, match="defines no hook: did you mean .*loss"):
+        plugins.add_file(str(file))

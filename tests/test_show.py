@@ -63,7 +63,7 @@ def saved(root: Path, result: dict[str, Any], spec: dict[str, Any] = SPEC) -> Re
 def test_a_finished_run_is_told_on_one_page(tmp_path):
     page = text(saved(tmp_path, DONE))
     assert page.startswith("caer (rendered miniature) · ldl(temperature=0.1)+prompt · seed 2\n")
-    assert "done · epoch 1 of 0–2, best on val · 1 min 32 s" in page
+    assert "done · epoch 2 of 3, best on val · 1 min 32 s" in page
     assert "WAR          70.0    62.5  primary" in page
     assert "4 of 4 taken for Anger" in page
     assert "loss ldl        █▅▁  2 → 0" in page

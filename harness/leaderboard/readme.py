@@ -25,7 +25,8 @@ _SELECTION = {
     "oracle": "**Oracle selection: the epoch was chosen on `test` itself, so every score is too high.**",
 }
 _HOW_ABLATED = (
-    "Points of the test score, factor on minus factor off, with the 95 % interval. A pair is two runs that "
+    "Points of the test score (WAR: share of clips that are right; UAR: mean recall of the classes), factor on "
+    "minus factor off, with the 95 % interval. A pair is two runs that "
     "differ in one factor only; pairs are averaged within a seed and tested over seeds (paired t), since "
     "runs of one seed are not independent. *helps* and *hurts* hold after Holm's correction for the "
     "number of effects in the table (the intervals are not corrected, so one that excludes 0 may still be "
@@ -53,12 +54,15 @@ def _opening(board: Board) -> Iterator[str]:
     methods = len({run.method for run in board.runs})
     size = f"{plural(methods, 'method')} × {plural(len(board.datasets), 'data set')}"
     seeds = plural(len({run.seed for run in board.runs}), "seed")
-    state = f"{len(board.done)} of {plural(len(board.runs), 'run')} are done"
+    verb = "is" if len(board.runs) == 1 else "are"
+    state = f"{len(board.done)} of {plural(len(board.runs), 'run')} {verb} done"
     words = " ".join(_SELECTION.get(kind, escape(kind)) for kind in _selections(board.done))
     yield f"{size} × {seeds}: {state}. {words} Scores are percent, mean ± standard deviation over seeds."
     small = [escape(name) for name in board.datasets if name in board.miniatures]
     if small:
         yield "> " + _MINIATURE.format(names=", ".join(small))
+    if (limit := _all_values(board.done, "train.limit")) not in ("", "0"):
+        yield f"> **Smoke test: trained on at most {limit} clips a class.** The scores mean nothing."
     if board.factors:
         yield table(["factor", "levels"], [[escape(f.name), _levels(f.levels)] for f in board.factors])
     if board.baseline:
@@ -245,7 +249,7 @@ def _protocol(board: Board) -> Iterator[str]:
     shown = {
         "trunk": ("model.name", "model.trunk", "model.weights"),
         "training": ("train.epochs", "train.batch_size", "train.optimizer", "train.lr", "train.schedule"),
-        "clips": ("clips.frames", "clips.context", "face.missing"),
+        "clips": ("clips.frames", "clips.views", "clips.context", "face.missing", "train.limit", "train.holdout"),
         "protocol": ("protocol",),
     }
     cells = []

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from harness.errors import nearest
 from harness.model import Batch, Output, VideoModel
 from harness.settings import knob
 
@@ -71,6 +72,11 @@ class Weighted:
         return self.weight * ramp(epoch, self.delay, self.ramp)
 
 
+@dataclass(frozen=True)
+class NoSettings:
+    """Settings of a component that has none."""
+
+
 class Component(nn.Module):
     """Base of all components. A subclass sets `name`, `paper`, `Settings`, and defines the hooks that it needs.
 
@@ -80,7 +86,7 @@ class Component(nn.Module):
 
     name: ClassVar[str] = ""
     paper: ClassVar[str] = ""
-    Settings: ClassVar[type]
+    Settings: ClassVar[type] = NoSettings
     requires: ClassVar[dict[str, str]] = {}
     excludes: ClassVar[dict[str, str]] = {}
     divergence: ClassVar[str] = "ce"
@@ -89,6 +95,16 @@ class Component(nn.Module):
     def __init__(self, settings: Any) -> None:
         super().__init__()
         self.settings = settings
+
+    @classmethod
+    def problem(cls) -> str:
+        """What is wrong with a component from outside; empty when nothing is. A misspelt hook would do nothing."""
+        hooks = [name for name in vars(Component) if callable(getattr(Component, name)) and name[0] != "_"]
+        hooks = [name for name in hooks if name not in ("problem", "needs_pixels")]
+        if any(getattr(cls, name) is not getattr(Component, name) for name in hooks):
+            return ""
+        own = [name for name in vars(cls) if name[0] != "_" and callable(getattr(cls, name)) and name != "Settings"]
+        return "defines no hook: " + (nearest(own[0], hooks) if own else "known: " + ", ".join(hooks))
 
     @property
     def needs_pixels(self) -> bool:
