@@ -32,6 +32,13 @@ def cache(tmp_path_factory):
 DESCRIPTIONS = ("a happy face", "a sad face with tears", "an angry face with a deep frown")
 
 
+class Silent:
+    """A watcher of a run that shows nothing."""
+
+    def step(self, epoch, live): ...
+    def epoch(self, row): ...
+
+
 def small_learner(method: str, **model_settings) -> Learner:
     torch.manual_seed(0)
     settings = Model(**model_settings)

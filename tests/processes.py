@@ -9,17 +9,12 @@ import sys
 from pathlib import Path
 
 import torch
-from conftest import make_splits, small_learner
+from conftest import Silent, make_splits, small_learner
 
 from harness import launch, training
 from harness.protocol import Train
 
 SETTINGS = Train(epochs=3, batch_size=8, optimizer="sgd", lr=0.05)
-
-
-class Silent:
-    def step(self, epoch, loss): ...
-    def epoch(self, row): ...
 
 
 def records(methods, accelerator, **train) -> dict:

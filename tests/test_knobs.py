@@ -11,6 +11,7 @@ import json
 import pytest
 import torch
 from accelerate import Accelerator
+from conftest import Silent
 
 from harness import cache, grammar, miniature, plugins, protocol, training, trunk
 from harness.clips import scan
@@ -84,10 +85,6 @@ def method_with(name: str, settings=None) -> str:
 
 def record(make_learner, splits, method: str, train: Train, **model) -> str:
     """A digest of all that a short run leaves."""
-
-    class Silent:
-        def step(self, epoch, loss): ...
-        def epoch(self, row): ...
 
     torch.manual_seed(0)
     learner = make_learner(method, **model)
@@ -240,10 +237,6 @@ def test_data_settings_change_what_is_read(caer, tmp_path):
 
 def test_the_metric_selects_the_epoch(make_learner, splits):
     def chosen(metric):
-        class Silent:
-            def step(self, epoch, loss): ...
-            def epoch(self, row): ...
-
         train = dataclasses.replace(base_of("train", Train), metric=metric)
         learner = make_learner("prompt")
         outcome = training.train(learner, splits, train, metric, 0, Accelerator(cpu=True), Silent(), [])

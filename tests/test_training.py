@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
+from conftest import Silent
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,14 +15,6 @@ from harness.evaluation import measure
 from harness.learner import Learner
 from harness.loading import as_picks
 from harness.protocol import Train
-
-
-class Silent:
-    def step(self, epoch, loss):
-        pass
-
-    def epoch(self, row):
-        pass
 
 
 def train(learner: Learner, splits, **settings):
