@@ -59,7 +59,7 @@ def _entry(row: dict[str, Any]) -> str:
     names = max((len(setting["name"]) for setting in row["settings"]), default=0)
     for setting in row["settings"]:
         facts = ", ".join(filter(None, (setting["unit"], setting["range"])))
-        default = spell(setting["default"]) or '""'
+        default = spell(setting["default"])
         lines.append(
             f"    {setting['name']:<{names}} = {default:<11} {setting['help']}" + (f" ({facts})" if facts else "")
         )

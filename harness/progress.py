@@ -49,12 +49,6 @@ class Board:
         self.overall.update()
         self.say(f"[{self.done:>{len(str(self.total))}}/{self.total}] {summary(result)}")
 
-    def watch(self, run: Run, steps: int, epochs: int) -> RunBar:
-        return RunBar(self, run, steps, epochs)
-
-    def counter(self, what: str) -> Counter:
-        return Counter(self, what)
-
     def close(self) -> None:
         self.overall.close()
 

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -23,7 +24,7 @@ from harness import launch as launching
 from harness.errors import BadInput
 from harness.launch import Launch
 from harness.plan import Plan, Run
-from harness.progress import Board
+from harness.progress import Board, Counter, RunBar
 from harness.runner import Runner
 from harness.store import Store
 
@@ -63,7 +64,8 @@ def run(
             for note in copy.scan.notes:
                 board.say(f"  {dataset}: {note.message}")
         runner = Runner(plan.grid, plan.copies, launching.accelerator(launch, placement), placement)
-        _prepare(runner, todo, board)
+        if not launch.worker:  # whoever started a worker has done this already
+            _prepare(runner, todo, board)
         _set_threads(runner, todo, launch, count)
     if launch.leads:
         store.write_plan(plan.grid.name, record)
@@ -117,7 +119,7 @@ def _prepare(runner: Runner, todo: list[Run], board: Board) -> None:
     for run in {(run.dataset, run.method): run for run in todo}.values():
         runner.check(run)
     for dataset, cached in dict.fromkeys((run.dataset, runner.cached(run)) for run in todo):
-        runner.prepare(dataset, board.counter, cached=cached)
+        runner.prepare(dataset, partial(Counter, board), cached=cached)
 
 
 @contextmanager
@@ -193,7 +195,7 @@ def _nothing() -> Iterator[bool]:
 
 
 def _execute(runner: Runner, run: Run, store: Store, board: Board) -> dict[str, Any]:
-    watcher = board.watch(run, runner.steps(run), runner.grid.sections["train"].epochs)
+    watcher = RunBar(board, run, runner.steps(run), runner.grid.sections["train"].epochs)
     try:
         return runner.execute(run, store.folder(run.dataset, run.run_id), watcher)
     finally:
