@@ -6,6 +6,7 @@ Nothing heavy is imported at the top, so that `--help`, `report` and `show` answ
 from __future__ import annotations
 
 import argparse
+import functools
 import hashlib
 import json
 import os
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import __version__, plugins
+from harness.audit import commands as data
 from harness.errors import BadInput
 
 EXAMPLES = """\
@@ -29,8 +31,9 @@ examples:
   accelerate launch --config_file accelerate_config.yaml harness run --grid
   harness plan --grid                         what would run, what is done
   harness show RUN                            one run: curves, scores, the command that repeats it
+  harness data check caer --root /data/CAER   what is in a copy, and what is wrong with it
 
-exit codes: 0 all done, 1 some runs failed (the rest finished), 2 bad input (nothing started), 3 interrupted
+exit codes: 0 all done, 1 some runs failed or alarmed (the rest finished), 2 bad input (nothing started), 3 interrupted
 """
 
 
@@ -71,9 +74,10 @@ def run(arguments: argparse.Namespace, argv: list[str]) -> int:
     planned = plan.plan(grid)
     leads = launch.here().leads
     record = plan.as_json(planned, store, _command_line(arguments)) if leads else {}
-    outcome = schedule.run(planned, record, store, arguments.placement, arguments.workers, argv)
+    outcome = schedule.run(planned, record, store, arguments.placement, arguments.workers, arguments.on_alarm, argv)
+    bad = bool(outcome.failed or outcome.alarmed)
     if not leads:
-        return 1 if outcome.failed else 0
+        return 1 if bad else 0
     if outcome.done:
         from harness.leaderboard import report as write
 
@@ -84,8 +88,8 @@ def run(arguments: argparse.Namespace, argv: list[str]) -> int:
         message = " ".join(error["message"].splitlines()[:1])
         print(f"failed: {failure['run_id']}: {error['type']}: {message}", file=sys.stderr)
     wanted = sum(run.wanted for run in planned.runs)
-    print(f"harness: {outcome.done} of {wanted} runs done, {len(outcome.failed)} failed")
-    return 1 if outcome.failed else 0
+    print(f"harness: {outcome.done} of {wanted} runs done, {outcome.alarmed} with errors, {len(outcome.failed)} failed")
+    return 1 if bad else 0
 
 
 def plan(arguments: argparse.Namespace, argv: list[str]) -> int:
@@ -129,15 +133,12 @@ def show(arguments: argparse.Namespace, argv: list[str]) -> int:
     return 0
 
 
-def data_mini(arguments: argparse.Namespace, argv: list[str]) -> int:
-    from harness import miniature
-    from harness.store import writable
+def compare(arguments: argparse.Namespace, argv: list[str]) -> int:
+    from harness import compare as comparing
+    from harness.store import Store
 
-    out = writable(arguments.out)
-    if out.exists() and any(out.iterdir()):
-        raise BadInput(arguments.out, "is there already and not empty", "give a new folder")
-    miniature.render(out)
-    print(f"rendered miniatures of CAER, DAiSEE and RAER (not the real data sets): {out}")
+    found = comparing.compare(arguments.first, arguments.second, Store(arguments.runs))
+    print(json.dumps(found, indent=2) if arguments.json else comparing.text(found))
     return 0
 
 
@@ -216,6 +217,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N|auto",
         help="processes that claim runs, per launched process (default auto)",
     )
+    command.add_argument(
+        "--on-alarm",
+        choices=("warn", "stop"),
+        default="warn",
+        help="when a sentinel finds an error: go on and mark the run, or end it (default warn)",
+    )
     command.add_argument("--out", metavar="DIR", help="leaderboard folder (default leaderboards/<grid name>)")
 
     command = _command(commands, "plan", plan, "what would run, what is done, how long it takes")
@@ -234,7 +241,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--out", required=True, metavar="DIR", help="folder to write")
 
     command = _command(commands, "list", list_plugins, "plugins with settings, defaults and papers")
-    command.add_argument("what", choices=("datasets", "methods", "models"))
+    command.add_argument("what", choices=("datasets", "methods", "sentinels", "models"))
     command.add_argument("--json", action="store_true", help="for programs")
     _plugin(command)
 
@@ -243,10 +250,15 @@ def _parser() -> argparse.ArgumentParser:
     _runs(command)
     command.add_argument("--json", action="store_true", help="for programs")
 
+    command = _command(commands, "compare", compare, "two runs, or two leaderboard folders, side by side")
+    command.add_argument("first", metavar="A", help="a run, as for `show`, or a leaderboard folder")
+    command.add_argument("second", metavar="B", help="another of the same kind")
+    _runs(command)
+    command.add_argument("--json", action="store_true", help="for programs")
+
     command = _command(commands, "data", None, "data sets on disk")
     kinds = command.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    command = _command(kinds, "mini", data_mini, "render the miniature data sets")
-    command.add_argument("--out", required=True, metavar="DIR", help="new folder")
+    data.declare(functools.partial(_command, kinds), _plugin)
     return parser
 
 

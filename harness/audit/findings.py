@@ -1,0 +1,63 @@
+"""What the audit says: findings with kind, place, message, mend, and how clips are named and counted in them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.clips import Clip, Note
+from harness.errors import BadInput
+
+SHOWN = 3  # clips named in a message
+
+
+@dataclass(frozen=True, slots=True)
+class Finding(Note):
+    """A note that knows which clips it befell, so that they can be shown. With a mend it is a problem."""
+
+    clips: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, object]:
+        plain = {"kind": self.kind, "where": self.where, "message": self.message, "mend": self.mend}
+        return {**plain, "count": self.count}
+
+
+def about(kind: str, where: str, clips: Sequence[Clip], message: str, mend: str = "") -> Finding:
+    """A finding on clips: how many they are, what befell them, and three of them by name."""
+    text = f"{plural(len(clips))}: {message}: {some(clips)}"
+    return Finding(kind, where, text, mend, len(clips), tuple(clip.id for clip in clips))
+
+
+def from_note(note: Note) -> Finding:
+    """A note of the adapter or the survey, with its count in the words."""
+    told = re.search(rf"(?<![\w/.,-])({note.count}|{note.count:,})(?![\w/.,-])", note.message)
+    message = note.message if told or note.count < 2 else f"{note.message} ({note.count:,} in all)"
+    return Finding(note.kind, note.where, message, note.mend, note.count)
+
+
+def refused(error: BadInput) -> Finding:
+    """What stops a run before it starts."""
+    return Finding("refused", error.where, error.what, error.mend or "mend it: a run stops here")
+
+
+def plural(count: int, noun: str = "clip") -> str:
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def some(clips: Sequence[Clip]) -> str:
+    return ", ".join(clip.id for clip in clips[:SHOWN]) + (", …" if len(clips) > SHOWN else "")
+
+
+def once(findings: Sequence[Finding]) -> list[Finding]:
+    """One finding for each kind and place: the same said twice is said once, different words are joined."""
+    kept: dict[tuple[str, str, bool], Finding] = {}
+    for finding in findings:
+        key = finding.kind, finding.where, bool(finding.mend)
+        before = kept.get(key)
+        if before is None:
+            kept[key] = finding
+        elif finding.message not in before.message:
+            message, clips = f"{before.message}; {finding.message}", before.clips + finding.clips
+            kept[key] = Finding(*key[:2], message, before.mend, before.count + finding.count, clips)
+    return list(kept.values())
