@@ -1,38 +1,34 @@
-"""Per-frame features of a split, computed once by the frozen trunk and kept in one content-addressed file.
+"""Per-frame features of clips, computed once by the frozen trunk and shared by all runs, folds and processes.
 
-The address covers all that the numbers depend on: the copy's fingerprint, which clips, sampling, crops and
-augmentation, picture size, and weights. Training clips are kept in V fixed augmented views, the others in the
-one evaluation view. A file appears whole or not at all; a lock makes a second process wait, not work twice.
+A row is one view of one clip under a key of all that its numbers depend on: what the clip shows and where its boxes
+are, sampling, crops and augmentation, picture size, weights and precision. Training clips are kept in V fixed
+augmented views, the others in the one evaluation view. So a second fold, or a larger V, computes only what is new.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
-import os
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import filelock
 import numpy as np
 import torch
-from safetensors import safe_open
-from safetensors.torch import save
-from torch import Tensor
 
-from harness import protocol, store
+from harness import protocol
 from harness.clips import Clip, Scan
+from harness.probe import Probe
+from harness.shelf import Item, Made, Progress, Rows, Shelf
 from harness.trunk import Trunk
-from harness.video import Streams, Unreadable, streams
+from harness.video import Streams, Unreadable, views_of
 from harness.weights import cache_folder
 
-Progress = Callable[[int, int], None]
+STREAMS = ("face", "context")
 
 
 @dataclass(frozen=True)
@@ -49,107 +45,92 @@ class Features:
     """Features of the clips of one split, `[V, N, T, D]` each, and how their boxes were found."""
 
     clips: list[Clip]
-    face: Tensor
-    context: Tensor
+    face: Rows
+    context: Rows
     boxes: dict[str, int]
     unreadable: list[str]
 
 
+@dataclass(frozen=True)
+class Tower:
+    """The frozen trunk as features are made with it: loaded when first needed; weights and precision name it."""
+
+    load: Callable[[], Trunk]
+    weights: str
+    precision: str = "fp32"
+    autocast: Callable[[], AbstractContextManager[Any]] = nullcontext
+
+
 def picture(root: Path, clip: Clip, views: Views, view: int | None) -> Streams:
     """A clip's two streams. `view` numbers the augmentation, the same for all runs; None is the evaluation view."""
-    rng = None if view is None else np.random.default_rng([zlib.crc32(clip.id.encode()), view])
-    return streams(root, clip, views.clips, views.face, views.size, rng)
+    return pictures(root, clip, views, [view])[0]
+
+
+def pictures(root: Path, clip: Clip, views: Views, numbers: Sequence[int | None]) -> list[Streams]:
+    """Several views of a clip that is decoded once."""
+    rngs = [None if n is None else np.random.default_rng([zlib.crc32(clip.id.encode()), n]) for n in numbers]
+    return views_of(root, clip, views.clips, views.face, views.size, rngs)
 
 
 def features(
-    scan: Scan, split: str, views: Views, trunk: Callable[[], Trunk], weights: str, progress: Progress
+    scan: Scan, split: str, views: Views, tower: Tower, probes: Mapping[str, Probe], progress: Progress
 ) -> Features:
-    """The split's features, from the cache or computed now; `trunk` is only called to compute them."""
+    """The split's features, from the cache or computed now; the tower is only loaded to compute them."""
     clips = [clip for clip in scan.clips if clip.split == split]
-    path = _path(scan, split, views, weights, clips)
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(path.with_suffix(".lock")):
-            if not path.exists():
-                store.write_bytes(path, _compute(scan, clips, _view_numbers(split, views), views, trunk(), progress))
-    return _load(path, clips)
-
-
-def _view_numbers(split: str, views: Views) -> Sequence[int | None]:
-    return range(views.clips.views) if split == "train" else [None]
-
-
-def _path(scan: Scan, split: str, views: Views, weights: str, clips: list[Clip]) -> Path:
-    address: dict[str, Any] = {
-        "protocol": protocol.VERSION,
-        "fingerprint": scan.fingerprint,
-        "clips": hashlib.sha256("\n".join(clip.id for clip in clips).encode()).hexdigest(),
-        "views": dataclasses.asdict(views),
-        "weights": weights,
-        "split": split,
-    }
-    if split != "train":  # augmentation does not reach the evaluation view
-        for knob in ("views", "rotation", "flip", "grey"):
-            del address["views"]["clips"][knob]
-    digest = hashlib.sha256(json.dumps(address, sort_keys=True).encode()).hexdigest()[:20]
-    return cache_folder() / "features" / f"{scan.root.name.lower()}-{split}-{digest}.safetensors"
-
-
-def _compute(
-    scan: Scan, clips: list[Clip], numbers: Sequence[int | None], views: Views, trunk: Trunk, progress: Progress
-) -> bytes:
-    kept, boxes, unreadable = [], Counter[str](), []
-    rows: dict[str, list[Tensor]] = {"face": [], "context": []}
-    for done, (clip, found) in enumerate(_encoded(scan, clips, numbers, views, trunk)):
-        progress(done, len(clips))
-        if isinstance(found, Unreadable):
-            if views.clips.unreadable == "error":
-                raise found
-            unreadable.append(clip.id)
-            continue
-        kept.append(clip.id)
-        for stack, features in zip(rows.values(), found[0], strict=True):
-            stack.append(features)
-        boxes.update(found[1])
-    progress(len(clips), len(clips))
+    numbers = _numbers(split, views)
+    recipe = _recipe(views, tower)
+    keys = [tuple(_key(recipe, clip, probes[clip.id], views, number) for number in numbers) for clip in clips]
+    shelf = Shelf(cache_folder() / "features" / f"{scan.root.name.lower()}-{recipe}")
+    items = [Item(clip, own) for clip, own in zip(clips, keys, strict=True)]
+    shelf.fill(items, lambda: _encoder(scan.root, numbers, views, tower), progress)
+    kept = [place for place, own in enumerate(keys) if shelf.has(own[0])]
     if not kept:
         raise Unreadable(f"{scan.root}: none of {len(clips)} clips could be read")
-    facts = {"kept": json.dumps(kept), "unreadable": json.dumps(unreadable), "boxes": json.dumps(boxes)}
-    return save({name: torch.stack(stack, dim=1).contiguous() for name, stack in rows.items()}, facts)
+    boxes: Counter[str] = sum((Counter(shelf.facts(key)["boxes"]) for place in kept for key in keys[place]), Counter())
+    by_view = list(zip(*(keys[place] for place in kept), strict=True))
+    return Features(
+        clips=[clips[place] for place in kept],
+        face=shelf.rows("face", by_view),
+        context=shelf.rows("context", by_view),
+        boxes=dict(boxes),
+        unreadable=[clips[place].id for place in sorted(set(range(len(clips))) - set(kept))],
+    )
 
 
-def _encoded(
-    scan: Scan, clips: list[Clip], numbers: Sequence[int | None], views: Views, trunk: Trunk
-) -> Iterator[tuple[Clip, tuple[list[Tensor], Counter[str]] | Unreadable]]:
-    """Each clip with its features `[V, T, D]` of both streams, in order.
+def _numbers(split: str, views: Views) -> list[int | None]:
+    return list(range(views.clips.views)) if split == "train" else [None]
 
-    A thread takes a clip from file to features. On a CPU the trunk runs on one core for each clip: sharing cores
-    between its threads and those that decode is many times slower.
-    """
+
+def _recipe(views: Views, tower: Tower) -> str:
+    """The address of all rows that are made in the same way, augmentation aside."""
+    clips = {name: getattr(views.clips, name) for name in ("frames", "context", "unreadable")}
+    face = {name: getattr(views.face, name) for name in ("missing", "margin")}
+    facts = [protocol.VERSION, clips, face, views.size, tower.weights, tower.precision]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _key(recipe: str, clip: Clip, probe: Probe, views: Views, number: int | None) -> str:
+    """Of one view of one clip. The id counts too, since it seeds the augmentation."""
+    augmented = (views.clips.rotation, views.clips.flip, views.clips.grey, number) if number is not None else ()
+    shows = (probe.content, probe.frames, sorted((clip.face or {}).items()), clip.body)
+    return hashlib.sha256(repr((recipe, clip.id, shows, augmented)).encode()).hexdigest()[:24]
+
+
+def _encoder(root: Path, numbers: Sequence[int | None], views: Views, tower: Tower) -> Callable[..., Made]:
+    trunk = tower.load()
+    device = trunk.mean.device
 
     @torch.inference_mode()
-    def encode(clip: Clip) -> tuple[list[Tensor], Counter[str]] | Unreadable:
+    def encode(clip: Clip, places: Sequence[int]) -> Made:
         try:
-            pictures = [picture(scan.root, clip, views, number) for number in numbers]
+            seen = pictures(root, clip, views, [numbers[place] for place in places])
         except Unreadable as error:
-            return error
-        pixels = (np.stack([getattr(p, name) for p in pictures]) for name in ("face", "context"))
-        features = [trunk(torch.from_numpy(stack).to(trunk.mean.device)).cpu() for stack in pixels]
-        return features, sum((p.boxes for p in pictures), Counter())
+            if views.clips.unreadable == "error":
+                raise
+            return Made({}, [{"unreadable": str(error)}])
+        with tower.autocast():  # one view at a time: a row does not depend on which others are made with it
+            rows = [trunk(torch.from_numpy(np.stack([s.face, s.context])).to(device)).cpu() for s in seen]
+        stacked = {name: torch.stack([row[place] for row in rows]) for place, name in enumerate(STREAMS)}
+        return Made(stacked, [{"boxes": s.boxes} for s in seen])
 
-    cores = len(os.sched_getaffinity(0))
-    with ThreadPoolExecutor(cores, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        yield from zip(clips, pool.map(encode, clips), strict=True)
-
-
-def _load(path: Path, clips: list[Clip]) -> Features:
-    with safe_open(path, framework="pt") as file:
-        facts = file.metadata()
-        kept = set(json.loads(facts["kept"]))
-        return Features(
-            clips=[clip for clip in clips if clip.id in kept],
-            face=file.get_tensor("face"),
-            context=file.get_tensor("context"),
-            boxes=json.loads(facts["boxes"]),
-            unreadable=json.loads(facts["unreadable"]),
-        )
+    return encode

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +16,7 @@ from torch.nn import functional as F
 
 from harness.errors import BadInput
 from harness.protocol import Model
+from harness.text import FixedText, TextTower, class_features
 from harness.trunk import Clip, Trunk
 
 
@@ -65,6 +65,7 @@ class VideoModel(nn.Module):
     def __init__(self, clip: Clip, settings: Model, descriptions: tuple[str, ...], *, pixels: bool) -> None:
         super().__init__()
         self.settings, self.descriptions, self.width = settings, descriptions, clip.width
+        self.missing, self.unexpected = clip.missing, clip.unexpected  # of its weights, for who watches
         self.trunk: Trunk | None = clip.trunk if pixels else None
         if self.trunk is not None:
             self.trunk.requires_grad_(settings.trunk == "trainable")
@@ -98,12 +99,6 @@ class VideoModel(nn.Module):
             text = class_features(text_raw)
             logits = video @ text.T / self.settings.temperature
         return Output(logits, video, text, text_raw if text_raw.ndim == 2 else text_raw.mean(dim=1))
-
-
-def class_features(raw: Tensor) -> Tensor:
-    """Normalised text features `[K, D]`; of several prompts a class `[K, P, D]`, the mean of the normalised ones."""
-    unit = F.normalize(raw, dim=-1)
-    return unit if raw.ndim == 2 else unit.mean(dim=1)
 
 
 class Head(nn.Module):
@@ -140,76 +135,3 @@ class Temporal(nn.Module):
     def forward(self, frames: Tensor) -> Tensor:
         rows = torch.cat([self.token.expand(len(frames), -1, -1), frames], dim=1)
         return self.norm(self.layers(rows + self.positions[:, : rows.shape[1]])[:, 0])
-
-
-class TextTower(nn.Module):
-    """CLIP's frozen text tower on as many positions as its input has.
-
-    Its attention is causal, so cutting off what follows the longest [EOS] changes nothing: running 14 to 20
-    positions instead of 77 gives the same features.
-    """
-
-    mask: Tensor
-
-    def __init__(self, clip: Clip) -> None:
-        super().__init__()
-        parts = getattr(clip.model, "text", clip.model)  # both of open_clip's layouts of a CLIP
-        pool = getattr(parts, "text_pool_type", getattr(parts, "pool_type", None))
-        if getattr(parts, "attn_mask", None) is None or pool != "argmax":
-            raise BadInput("model.name", "its text tower is not a causal CLIP transformer", "choose a CLIP model")
-        self.transformer, self.ln_final = parts.transformer, parts.ln_final
-        self.projection, self.positions = parts.text_projection, parts.positional_embedding
-        self.register_buffer("mask", parts.attn_mask, persistent=False)
-        self.context_length, self.width = parts.positional_embedding.shape
-        self._embedding, self._tokenizer = [parts.token_embedding], clip.tokenizer  # a list: no submodule
-        self.requires_grad_(False).eval()
-
-    def train(self, mode: bool = True) -> TextTower:
-        return super().train(False)
-
-    def tokenize(self, texts: tuple[str, ...], *, room: int = 0) -> tuple[Tensor, Tensor]:
-        """Token ids `[K, L]` cut to the longest text, and the position of each [EOS] `[K]`.
-
-        Raises `BadInput` when a text with `room` further tokens does not fit the tower.
-        """
-        tokens = self._tokenizer(list(texts))
-        ends = tokens.argmax(dim=-1)
-        longest = int(ends.max()) + 1
-        if longest + room > self.context_length or bool((tokens[:, -1] != 0).any()):
-            text = texts[int(ends.argmax())]
-            what = f"{text!r} with {room} learned tokens does not fit the {self.context_length} of the text tower"
-            raise BadInput("prompt", what, "shorten the description or prompt.tokens")
-        return tokens[:, :longest], ends
-
-    def embed(self, tokens: Tensor) -> Tensor:
-        """`[K, L]` ids to `[K, L, W]` vectors, without positions."""
-        with torch.no_grad():
-            return self._embedding[0](tokens)
-
-    def forward(self, vectors: Tensor, ends: Tensor) -> Tensor:
-        """Embedded prompts `[K, L, W]` and the place of their [EOS] `[K]` to text features `[K, D]`."""
-        length = vectors.shape[1]
-        rows = self.transformer(vectors + self.positions[:length], attn_mask=self.mask[:length, :length])
-        rows = self.ln_final(rows)[torch.arange(len(rows), device=rows.device), ends]
-        return _project(rows, self.projection)
-
-
-class FixedText(nn.Module):
-    """The text side without learned prompts: the class descriptions, encoded once."""
-
-    encoded: Tensor
-
-    def __init__(self, tower: TextTower, descriptions: tuple[str, ...]) -> None:
-        super().__init__()
-        tokens, ends = tower.tokenize(descriptions)
-        with torch.no_grad():
-            self.register_buffer("encoded", tower(tower.embed(tokens), ends))
-
-    def forward(self) -> Tensor:
-        return self.encoded
-
-
-def _project(rows: Tensor, projection: Any) -> Tensor:
-    if projection is None:
-        return rows
-    return projection(rows) if isinstance(projection, nn.Module) else rows @ projection

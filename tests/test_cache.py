@@ -7,13 +7,16 @@ import pytest
 import torch
 
 from harness import cache, miniature, plugins, trunk
-from harness.cache import Views
-from harness.clips import as_dataset, from_row, scan
+from harness.cache import Tower, Views
+from harness.clips import as_dataset, from_row
 from harness.loading import FeatureSplit, PixelSplit, as_picks
+from harness.probe import probes
 from harness.protocol import Clips, Face, Model, Train
+from harness.scan import scan
 from harness.video import Unreadable
 
 CLIPS = Clips(frames=3, views=2)
+CENTRED = Face(missing="center-crop")
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +32,7 @@ def copy(tmp_path):
 
 def read(root):
     adapter = plugins.get("datasets", "caer")
-    return scan(adapter(adapter.Settings(), root), Train(), Face())
+    return scan(adapter(adapter.Settings(), root), Train(), CENTRED, Clips())
 
 
 def features(found, clip, split="train", clips=CLIPS, face=None, calls=None, weights="w"):
@@ -38,8 +41,12 @@ def features(found, clip, split="train", clips=CLIPS, face=None, calls=None, wei
             calls.append(split)
         return clip.trunk
 
-    views = Views(clips, face or Face(), clip.size)
-    return cache.features(found, split, views, tower, weights, lambda done, total: None)
+    views = Views(clips, face or CENTRED, clip.size)
+    seen = probes(found.root, found.labelled, silent)
+    return cache.features(found, split, views, Tower(tower, weights), seen, silent)
+
+
+def silent(done, total): ...
 
 
 def test_features_equal_those_computed_without_the_cache_to_the_last_bit(copy, clip, tmp_path, monkeypatch):
@@ -47,7 +54,7 @@ def test_features_equal_those_computed_without_the_cache_to_the_last_bit(copy, c
     found, device = read(copy), torch.device("cpu")
     for split in ("train", "test"):
         kept = features(found, clip, split)
-        views = Views(CLIPS, Face(), clip.size)
+        views = Views(CLIPS, CENTRED, clip.size)
         clips = [c for c in found.clips if c.split == split]
         index = as_dataset(found, [str(label) for label in range(7)])
         index = index.filter(lambda row, split=split: row["split"] == split)
@@ -57,8 +64,11 @@ def test_features_equal_those_computed_without_the_cache_to_the_last_bit(copy, c
         ready = FeatureSplit(index, kept, device).batches(picks)
         for one, two in zip(pixels.batches(picks), ready, strict=True):
             with torch.inference_mode():
-                stacked = torch.cat([one.face] * kept.face.shape[0])  # the batch size decides the order of sums
-                assert torch.equal(clip.trunk(stacked)[:1], two.face)
+                both = clip.trunk(
+                    torch.stack([one.face[0], one.context[0]])
+                )  # the batch size decides the order of sums
+                assert torch.equal(both[:1], two.face)
+                assert torch.equal(both[1:], two.context)
             assert torch.equal(one.label, two.label)
 
 
@@ -69,7 +79,7 @@ def test_features_are_computed_once_and_found_again(copy, clip, tmp_path, monkey
     moved = copy.rename(tmp_path / "CAER")
     second = features(read(moved), clip, calls=calls)
     assert calls == ["train"], "the address does not depend on where the copy lies"
-    assert torch.equal(first.face, second.face)
+    assert torch.equal(first.face.read(), second.face.read())
     assert first.boxes == second.boxes
 
 
@@ -79,12 +89,12 @@ def test_whatever_changes_the_pictures_changes_the_address(copy, clip, tmp_path,
     variants = [
         {},
         {"clips": dataclasses.replace(CLIPS, frames=4)},
-        {"clips": dataclasses.replace(CLIPS, views=1)},
+        {"clips": dataclasses.replace(CLIPS, views=3)},
         {"clips": dataclasses.replace(CLIPS, flip=0.0)},
         {"clips": dataclasses.replace(CLIPS, rotation=0.0)},
         {"clips": dataclasses.replace(CLIPS, grey=1.0)},
         {"clips": dataclasses.replace(CLIPS, context="masked-face")},
-        {"face": Face(margin=3)},
+        {"face": Face(missing="center-crop", margin=3)},
         {"face": Face(missing="full-frame")},
         {"weights": "other"},
     ]
@@ -118,6 +128,24 @@ def test_an_unreadable_video_is_an_error_that_names_it_never_zeros(broken, copy,
     with pytest.raises(Unreadable, match=broken.name):
         features(read(copy), clip)
     assert not list((tmp_path / "cache").rglob("*.safetensors"))
+
+
+def test_fewer_views_and_other_folds_compute_nothing_that_is_there(copy, clip, tmp_path, monkeypatch):
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    found, calls = read(copy), []
+    whole = features(found, clip, calls=calls)
+    assert torch.equal(
+        features(found, clip, clips=dataclasses.replace(CLIPS, views=1), calls=calls).face.read(), whole.face.read()[:1]
+    )
+    swapped = {"train": "test", "test": "train", "val": "val"}
+    other = dataclasses.replace(found, clips=[dataclasses.replace(c, split=swapped[c.split]) for c in found.clips])
+    features(found, clip, "test", calls=calls)
+    assert len(calls) == 2
+    features(other, clip, "test", calls=calls)
+    features(found, clip, "train", calls=calls)
+    assert len(calls) == 3, "clips in another split need their evaluation view only"
+    features(other, clip, "test", calls=calls)
+    assert len(calls) == 3
 
 
 def test_an_unreadable_video_is_skipped_and_counted_when_asked(broken, copy, clip, tmp_path, monkeypatch):

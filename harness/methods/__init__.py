@@ -19,7 +19,28 @@ from harness.errors import nearest
 from harness.model import Batch, Output, VideoModel
 from harness.settings import knob
 
-__all__ = ["Batch", "Component", "Context", "Output", "VideoModel", "Weighted", "ramp"]
+__all__ = ["Batch", "Component", "Context", "Output", "Trace", "VideoModel", "Weighted", "ramp"]
+
+
+class Trace:
+    """What each component did in one step, for who watches: which hooks changed anything, and the targets it made.
+
+    Comparing costs a little, so only a few steps are traced; results stay on the device.
+    """
+
+    def __init__(self) -> None:
+        self.changed: dict[str, list[Tensor]] = {}  # component -> a flag for each of its hooks that was called
+        self.kernels: dict[str, Tensor] = {}  # component -> the targets [K, K] behind its kernel, still attached
+        self.terms: dict[str, list[str]] = {}  # component -> names of its loss terms
+        self.batch: Batch | None = None  # as the network saw it
+
+    def compare(self, component: str, before: tuple[Tensor, ...], after: tuple[Tensor, ...]) -> None:
+        """Notes whether a hook gave back something else than it got."""
+        flags = [
+            torch.tensor(False) if a is b else (a != b).any() if a.shape == b.shape else torch.tensor(True)
+            for a, b in zip(before, after, strict=True)
+        ]
+        self.changed.setdefault(component, []).extend(flags)
 
 
 @dataclass
@@ -38,6 +59,7 @@ class Context:
     out: Output | None = None
     counts: Tensor | None = None
     gather: Callable[[Tensor], Tensor] = field(default=lambda rows: rows)
+    trace: Trace | None = None
 
     def rng(self, name: str) -> np.random.Generator:
         """Random numbers of this step, the same in every process, micro-batch and repetition of the run."""

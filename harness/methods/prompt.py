@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from harness.methods import Component, VideoModel
-from harness.model import TextTower, undecayed
+from harness.model import undecayed
 from harness.settings import knob
+from harness.text import TextTower
 
 
 class Prompt(Component):
@@ -54,6 +55,7 @@ class LearnedText(nn.Module):
         before = {"end": settings.tokens, "middle": settings.tokens // 2, "front": 0}[settings.position]
         orders = [_order(int(end), tokens.shape[1], settings.tokens, before) for end in ends]
         groups = self.classes if settings.per_class else 1
+        self.shared = 1 + before if groups * self.prompts == 1 else 1  # [SOS], and vectors that all prompts begin with
         self.vectors = undecayed(torch.randn(groups * self.prompts, settings.tokens, tower.width) * 0.02)
         for name, rows in (
             ("words", tower.embed(tokens)),
@@ -65,7 +67,7 @@ class LearnedText(nn.Module):
     def forward(self) -> Tensor:
         vectors = self.vectors.repeat(len(self.words) // len(self.vectors), 1, 1)
         rows = torch.cat([self.words, vectors], dim=1).take_along_dim(self.order, dim=1)
-        features = self.tower(rows, self.ends)
+        features = self.tower(rows, self.ends, self.shared if self.shared > 1 else 0)
         return features if self.prompts == 1 else features.view(self.classes, self.prompts, -1)
 
 

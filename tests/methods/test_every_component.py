@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from conftest import make_watch
 from hypothesis import given, settings
 from situations import Case, Steps, cases, clips, closure, cls, learner
 
@@ -152,6 +153,6 @@ def test_counts_are_of_the_training_labels_before_any_sampler(splits, monkeypatc
         "on_logits",
         lambda self, logits, batch, ctx: (seen.append(ctx.counts.tolist()), logits)[1],
     )
-    silent = SimpleNamespace(step=lambda *args: None, epoch=lambda *args: None)
-    training.train(made, splits, Train(epochs=1), "war", 0, Accelerator(cpu=True), silent, [])
+    silent = SimpleNamespace(step=lambda *args: None, epoch=lambda *args: None, alarm=print)
+    training.train(made, splits, Train(epochs=1), "war", 0, Accelerator(cpu=True), silent, [], make_watch(splits))
     assert set(map(tuple, seen)) == {(8, 8, 7)}

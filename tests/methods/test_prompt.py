@@ -6,8 +6,8 @@ from situations import DESCRIPTIONS, clips, learner
 from torch.nn import functional as F
 
 from harness.errors import BadInput
-from harness.model import TextTower
 from harness.protocol import Train
+from harness.text import TextTower
 
 
 def sequence(tower: TextTower, text: str, vectors: torch.Tensor, position: str):
