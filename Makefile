@@ -1,7 +1,7 @@
 PYTHON ?= python3
 HARNESS := .venv/bin/harness
 
-.PHONY: grid test test-slow tiny lint format postmortem tiny-model clean
+.PHONY: grid test test-slow tiny lint format postmortem sentinels tiny-model clean
 
 grid: .venv/installed  ## train the default grid and write leaderboards/default/
 	$(HARNESS) run --grid
@@ -28,6 +28,9 @@ format: .venv/installed
 postmortem: .venv/installed  ## train the post-mortem's grid and write docs/postmortem.md
 	-$(HARNESS) run --grid grids/postmortem.toml --out runs/leaderboard-postmortem
 	.venv/bin/python docs/postmortem.py
+
+sentinels: .venv/installed  ## plant every defect, train healthy runs, and write docs/sentinels.md (half an hour)
+	.venv/bin/python docs/sentinels.py
 
 tiny-model: .venv/installed  ## pretrain the embedded model again (minutes)
 	.venv/bin/python -m harness.miniature.pretrain --out harness/assets/tiny

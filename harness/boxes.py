@@ -7,26 +7,37 @@ finds most is taken, and what stays missing can be shown beside its nearest neig
 
 from __future__ import annotations
 
+import bisect
 import difflib
 import json
 import math
+import os
+import posixpath
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.clips import Box
 from harness.errors import BadInput
-from harness.lists import Noting, best, from_last, plain, stem
+from harness.paths import Noting, best, from_last, plain, stem
 
 Frames = Mapping[str, Box]  # {"": box} for the whole clip, else {frame name: box}
-Place = tuple[str, str]  # a clip's path below the root, and as the list writes it
+Place = tuple[str, str, str]  # a clip's path below the root, as the list writes it, and the clip's id
+_NEAR = 5  # keys on either side, in order, among which the nearest is looked for
 
 
 class Boxes:
     """The boxes of one or more files, found by the spelling of the key that fits most of `places`."""
 
     def __init__(
-        self, files: Sequence[Path], places: Sequence[Place], folder: str, splits: Iterable[str], note: Noting
+        self,
+        files: Sequence[Path],
+        places: Sequence[Place],
+        folder: str,
+        splits: Iterable[str],
+        note: Noting,
+        kind: str = "face",
     ) -> None:
         self.file = files[0]
         self.missed: list[str] = []
@@ -40,6 +51,7 @@ class Boxes:
             "that path without extension": lambda place: stem(place[0]),
             f"{folder}/ and the path": lambda place: f"{folder}/{place[0]}",
             f"{folder}/ and the path without extension": lambda place: f"{folder}/{stem(place[0])}",
+            "the clip's id": lambda place: place[2],
         }
         # Finds are looked up as they are; only as the last resort are the file's keys shortened as well.
         tables = dict.fromkeys(spellings, entries)
@@ -47,13 +59,14 @@ class Boxes:
             loose = "the path from the last split folder on, without extension, on both sides"
             spellings[loose], tables[loose] = (lambda place: stem(from_last(place[0], splits))), short
         finds = {name: lambda place, s=s, t=tables[name]: t.get(s(place)) for name, s in spellings.items()}
-        name, hits = best(finds, places)
+        name, self._hits = best(finds, places)
         self._spell, self._table = spellings[name], tables[name]
-        message = f"{hits} of {len(places)} clips have a box; the key is {name}"
-        note("box-keys", str(self.file), message, "", hits)
-        self._degenerate = sum(not ok for value in entries.values() for ok in map(_usable, value.values()))
-        if self._degenerate:
-            note("box-degenerate", str(self.file), "boxes without area count as missing", "", self._degenerate)
+        message = f"{self._hits} of {len(places)} clips have a {kind} box; the key is {name}"
+        note("box-keys", str(self.file), message if self._hits else f"no clip has a {kind} box", "", self._hits)
+        flat = [key for key, value in entries.items() for box in value.values() if not _usable(box)]
+        if flat:
+            message = f"boxes without area, or not of finite numbers, count as missing: {', '.join(flat[:3])}"
+            note("box-degenerate", str(self.file), message, "", len(flat))
 
     def get(self, place: Place) -> Frames | None:
         """The usable boxes of a clip, or None; a key that isn't there is remembered in `missed`."""
@@ -64,19 +77,51 @@ class Boxes:
         return found or None
 
     def neighbours(self) -> str:
-        """Three missed keys, each beside the nearest key of the file: what a mismatch looks like."""
+        """Three missed keys, each beside the nearest of the file: what a mismatch, or a gap, looks like."""
+        near = _Near(self._table)
         shown = []
         for key in self.missed[:: max(1, len(self.missed) // 3)][:3]:
-            near = difflib.get_close_matches(key, self._table, n=1, cutoff=0)
-            shown.append(f"{key!r} is not there, the nearest is {near[0]!r}" if near else f"{key!r} is not there")
-        return "; ".join(shown)
+            if key in self._table:
+                shown.append(f"{key!r} has no usable box")
+            else:
+                found = near.to(key)
+                shown.append(f"{key!r} is not there" + (f", the nearest is {found!r}" if found else ""))
+        forms = ""
+        if not self._hits and self.missed and self._table:
+            forms = f"the file's keys look like {next(iter(self._table))!r}, the clips like {self.missed[0]!r}; "
+        return forms + "; ".join(shown)
+
+
+class _Near:
+    """Finds the nearest of many keys: among those of the same form that end alike or stand beside it in order."""
+
+    def __init__(self, keys: Iterable[str]) -> None:
+        self._forms: dict[tuple[int, str], list[str]] = defaultdict(list)
+        self._ends: dict[str, list[str]] = defaultdict(list)
+        self._all = sorted(keys)
+        for key in self._all:
+            self._forms[_form(key)].append(key)
+            self._ends[posixpath.basename(stem(key))].append(key)
+
+    def to(self, key: str) -> str:
+        form = self._forms.get(_form(key), self._all)
+        at = bisect.bisect(form, key)
+        beside = form[max(0, at - _NEAR) : at + _NEAR]
+        alike = self._ends.get(posixpath.basename(stem(key)), [])[: 20 * _NEAR]
+        same = [other for other in alike if _form(other) == _form(key)] or alike
+        return next(iter(difflib.get_close_matches(key, [*same, *beside], n=1, cutoff=0)), "")
+
+
+def _form(key: str) -> tuple[int, str]:
+    """What keys of one spelling have in common: how many folders they name, and the extension."""
+    return key.count("/"), os.path.splitext(key)[1].lower()
 
 
 def _read(files: Sequence[Path]) -> dict[str, dict[str, Box]]:
     entries: dict[str, dict[str, Box]] = {}
     for file in files:
         try:
-            found = json.loads(file.read_bytes().decode("utf-8-sig"))
+            found = json.loads(file.read_bytes().decode("utf-8-sig"), object_pairs_hook=_unique)
         except (OSError, ValueError) as error:
             raise BadInput(str(file), f"can't be read as JSON: {error}", "check the file") from error
         if not isinstance(found, dict):
@@ -84,8 +129,20 @@ def _read(files: Sequence[Path]) -> dict[str, dict[str, Box]]:
         for key, value in found.items():
             boxes = _frames(value, f"{file}: {key}")
             if entries.setdefault(key, boxes) != boxes:
-                raise BadInput(str(file), f"{key!r} has another box than in {files[0]}", "name one file as `faces`")
+                raise BadInput(
+                    str(file), f"{key!r} has another box than in {files[0]}", "name one file in the settings"
+                )
     return entries
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; a key that comes again with another value would hide the first without a word."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        again = next((key for key, value in pairs if found[key] != value), None)
+        if again is not None:
+            raise ValueError(f"{again!r} is there twice, with different boxes")
+    return found
 
 
 def _frames(value: Any, where: str) -> dict[str, Box]:
@@ -95,10 +152,10 @@ def _frames(value: Any, where: str) -> dict[str, Box]:
 
 
 def _box(value: Any, where: str) -> Box:
-    numbers = isinstance(value, list) and all(isinstance(n, int | float) for n in value)
+    numbers = isinstance(value, list) and all(isinstance(n, int | float) and not isinstance(n, bool) for n in value)
     if not numbers or len(value) != 4:
         raise BadInput(where, f"{value!r} is not a box", "write [x1, y1, x2, y2] in pixels, or {frame: box, ...}")
-    x1, y1, x2, y2 = map(float, value)
+    x1, y1, x2, y2 = (float(n) if abs(n) < 1e300 else math.inf for n in value)
     return x1, y1, x2, y2
 
 

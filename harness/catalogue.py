@@ -1,4 +1,4 @@
-"""What there is to choose from: data sets, components and models, with settings, defaults and papers."""
+"""What there is to choose from: data sets, components, sentinels and models, with settings, defaults and papers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ def text(what: str, rows: list[dict[str, Any]]) -> str:
 
 def _row(what: str, cls: Any) -> dict[str, Any]:
     summary = " ".join((cls.__doc__ or "").split("\n\n")[0].split())
-    row = {"name": cls.name, "summary": summary, "paper": cls.paper, "settings": describe(cls.Settings)}
+    row = {"name": cls.name, "summary": summary, "settings": describe(cls.Settings)}
+    if what == "sentinels":
+        return row | {"severity": cls.severity, "watches": cls.watches, "reason": cls.reason}
+    row["paper"] = cls.paper
     if what == "datasets":
         row |= {"title": cls.title, "classes": list(cls.classes), "official": cls.official, "metric": cls.metric}
     else:
@@ -46,10 +49,13 @@ def _preset(preset: presets.Preset) -> dict[str, Any]:
 def _entry(row: dict[str, Any]) -> str:
     lines = [row["name"] + (f": {row['title']}" if "title" in row else "")]
     lines += textwrap.wrap(row["summary"], 106, initial_indent="  ", subsequent_indent="  ")
-    lines.append(f"  paper: {row['paper']}")
+    for fact in ("paper", "severity", "watches", "reason"):
+        if row.get(fact):
+            lines += textwrap.wrap(f"{fact}: {row[fact]}", 106, initial_indent="  ", subsequent_indent="    ")
     if "classes" in row:
         sizes = ", ".join(f"{split} {size}" for split, size in row["official"].items())
-        lines.append(f"  classes: {', '.join(row['classes'])}; official clips: {sizes or 'unknown'}")
+        classes = ", ".join(row["classes"]) or "as the copy says"
+        lines.append(f"  classes: {classes}; official clips: {sizes or 'unknown'}")
     for verb in ("requires", "excludes"):
         lines += [f"  {verb} {name}: {why}" for name, why in row.get(verb, {}).items()]
     if "preset" in row:

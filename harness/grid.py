@@ -45,7 +45,8 @@ class Arm:
 
 @dataclass(frozen=True)
 class Grid:
-    """A checked grid. `sections` holds the settings of `protocol.GROUPS`, `data` those of each data set.
+    """A checked grid. `sections` holds the settings of `protocol.GROUPS`, `data` those of each data set,
+    `sentinels` those of the sentinels that were told something.
 
     `defaults` are the settings of components that the file's sections and `--set` give to all methods.
     """
@@ -58,6 +59,7 @@ class Grid:
     dropped: tuple[dict[str, str], ...]
     sections: dict[str, Any]
     data: dict[str, Any]
+    sentinels: dict[str, Any]
     defaults: dict[str, Any]
     selected: frozenset[tuple[str, str, int]] | None = field(default=None)
 
@@ -102,9 +104,10 @@ def build(name: str, raw: Mapping[str, Any], overrides: Sequence[str] = (), *, t
     published = presets.sections_of(dict.fromkeys(_presets(raw)))
     sections = {group: {**published.get(group, {}), **_table(raw, group, name)} for group in protocol.GROUPS}
     data = {key: dict(_table(raw["data"], key, f"{name}: data")) for key in _table(raw, "data", name)}
+    watched = {key: dict(_table(raw["sentinels"], key, f"{name}: sentinels")) for key in _table(raw, "sentinels", name)}
     known = plugins.names("methods")
     components = {key: dict(_table(raw, key, name)) for key in raw if key in known}
-    changed = _override(overrides, sections, data, components)
+    changed = _override(overrides, sections, {"data": data, "sentinels": watched}, components)
     if tiny:
         for group, values in TINY.items():
             sections[group].update({key: v for key, v in values.items() if f"{group}.{key}" not in changed})
@@ -121,6 +124,7 @@ def build(name: str, raw: Mapping[str, Any], overrides: Sequence[str] = (), *, t
         dropped=tuple(dropped),
         sections={group: parse(cls, sections[group], group) for group, cls in protocol.GROUPS.items()},
         data={key: _data_settings(key, data.get(key, {})) for key in dict.fromkeys([*datasets, *data])},
+        sentinels={key: _sentinel_settings(key, values) for key, values in watched.items()},
         defaults=components,
     )
 
@@ -177,7 +181,7 @@ def _levels(factor: str, value: Any) -> tuple[str, ...]:
 
 
 def _check_keys(raw: Mapping[str, Any], name: str) -> None:
-    plain = {"datasets", "seeds", "baseline", "methods", "factors", "design", "data", *protocol.GROUPS}
+    plain = {"datasets", "seeds", "baseline", "methods", "factors", "design", "data", "sentinels", *protocol.GROUPS}
     known = plain | set(plugins.names("methods"))
     for key in raw:
         if key not in known:
@@ -213,7 +217,11 @@ def _data_settings(dataset: str, values: Mapping[str, Any]) -> Any:
     return parse(plugins.get("datasets", dataset).Settings, values, f"data.{dataset}")
 
 
-def _override(overrides: Sequence[str], sections: dict, data: dict, components: dict) -> dict[str, Any]:
+def _sentinel_settings(sentinel: str, values: Mapping[str, Any]) -> Any:
+    return parse(plugins.get("sentinels", sentinel).Settings, values, f"sentinels.{sentinel}")
+
+
+def _override(overrides: Sequence[str], sections: dict, named: dict, components: dict) -> dict[str, Any]:
     """Applies `--set key=value` in place and returns what was set."""
     changed: dict[str, Any] = {}
     for text in overrides:
@@ -221,14 +229,14 @@ def _override(overrides: Sequence[str], sections: dict, data: dict, components: 
         parts = key.strip().split(".")
         if not equals or len(parts) < 2:
             raise BadInput(f"--set {text}", "can't be read", "write it like --set train.epochs=5")
-        if parts[0] == "data" and len(parts) == 3:
-            place = data.setdefault(parts[1], {})
+        if parts[0] in named and len(parts) == 3:
+            place = named[parts[0]].setdefault(parts[1], {})
         elif parts[0] in sections and len(parts) == 2:
             place = sections[parts[0]]
         elif parts[0] in plugins.names("methods") and len(parts) == 2:
             place = components.setdefault(parts[0], {})
         else:
-            known = [*sections, "data.NAME", *plugins.names("methods")]
+            known = [*sections, "data.NAME", "sentinels.NAME", *plugins.names("methods")]
             raise BadInput(f"--set {key}", "no such group of settings", nearest(parts[0], known))
         place[parts[-1]] = Word(value.strip())
         changed[key.strip()] = literal(value.strip())
@@ -257,6 +265,6 @@ def _check_overridden(
 
 def _rename(name: str, changed: Mapping[str, Any], tiny: bool) -> str:
     """Runs with other settings are another grid: they never overwrite the leaderboard of the file's own."""
-    felt = {key: value for key, value in sorted(changed.items()) if not key.startswith("data.")}
+    felt = {key: value for key, value in sorted(changed.items()) if key.partition(".")[0] not in ("data", "sentinels")}
     suffix = "-" + hashlib.sha256(repr(felt).encode()).hexdigest()[:4] if felt else ""
     return name + suffix + ("-tiny" if tiny else "")

@@ -17,6 +17,7 @@ from harness import plugins
 from harness.grammar import Method
 from harness.methods import Batch, Component, Context, VideoModel
 from harness.protocol import Train
+from harness.settings import recording
 
 
 @dataclass
@@ -31,7 +32,7 @@ class Loss:
 
 def components_of(method: Method) -> dict[str, Component]:
     """The method's components, built with their settings, in canonical order."""
-    return {name: plugins.get("methods", name)(settings) for name, settings in method.components}
+    return {name: plugins.get("methods", name)(recording(settings)) for name, settings in method.components}
 
 
 class Learner(nn.Module):
@@ -54,12 +55,17 @@ class Learner(nn.Module):
         batch = self._on_batch(batch, ctx)
         if batch.level == "pixels":
             batch = self._on_batch(self.model.features(batch), ctx)
+        if ctx.trace is not None:
+            ctx.trace.batch = batch
         ctx.out = out = self.model(batch)
         with torch.autocast(out.logits.device.type, enabled=False):  # half precision blurs targets and losses
             targets = self.targets(ctx)
             terms = {"cls": (1.0, classification(out.logits, batch, targets, self.parts, ctx).mean())}
             for part in self.parts:
-                terms.update(_terms(part, part.loss(out, batch, ctx)))
+                own = _terms(part, part.loss(out, batch, ctx))
+                if ctx.trace is not None:
+                    ctx.trace.terms[part.name] = list(own)
+                terms.update(own)
             total = torch.stack([weight * value for weight, value in terms.values()]).sum()
         return Loss(total, terms, out.logits, targets)
 
@@ -69,12 +75,17 @@ class Learner(nn.Module):
         if ctx.out is not None:
             targets = targets.to(ctx.out.logits)
         for part in self.parts:
-            targets = part.kernel(targets, ctx)
+            before, targets = targets, part.kernel(targets, ctx)
+            if ctx.trace is not None and targets is not before:
+                ctx.trace.kernels[part.name] = targets
+                ctx.trace.compare(part.name, (before,), (targets,))
         return targets
 
     def _on_batch(self, batch: Batch, ctx: Context) -> Batch:
         for part in self.parts:
-            batch = part.on_batch(batch, ctx)
+            before, batch = batch, part.on_batch(batch, ctx)
+            if ctx.trace is not None:
+                ctx.trace.compare(part.name, _inputs(before), _inputs(batch))
         return batch
 
     def groups(self, train: Train) -> list[dict]:
@@ -103,6 +114,10 @@ class Learner(nn.Module):
         yield "head", train.lr, list(self.parameters())
 
 
+def _inputs(batch: Batch) -> tuple[Tensor, ...]:
+    return batch.face, batch.context, batch.label, batch.target
+
+
 def _terms(part: Component, found: Any) -> dict[str, tuple[float, Tensor]]:
     """A component's loss terms, refused by its name where they are something else."""
     if not isinstance(found, dict) or not all(isinstance(term, tuple) and len(term) == 2 for term in found.values()):
@@ -121,11 +136,15 @@ def classification(logits: Tensor, batch: Batch, targets: Tensor, parts: list[Co
     Components edit the logits (`on_logits`) and weigh each class's share of the sum (`weigh`).
     """
     for part in parts:
-        logits = part.on_logits(logits, batch, ctx)
+        before, logits = logits, part.on_logits(logits, batch, ctx)
+        if ctx.trace is not None:
+            ctx.trace.compare(part.name, (before,), (logits,))
     log_p = torch.log_softmax(logits, dim=-1)
     shares = -(batch.target @ targets) * log_p
     for part in parts:
-        shares = shares * part.weigh(log_p, batch, ctx)
+        before, shares = shares, shares * part.weigh(log_p, batch, ctx)
+        if ctx.trace is not None:
+            ctx.trace.compare(part.name, (before,), (shares,))
     loss = shares.sum(-1)
     if any(part.divergence == "kl" for part in parts):
         loss = loss - batch.target @ row_entropy(targets)

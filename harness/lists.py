@@ -1,26 +1,31 @@
 """Reads annotation lists as they really are: other machines' paths, 1-based labels, CRLF, blanks, duplicates.
 
-Each question that one line can't answer (where do labels start? where does a foreign path begin to be ours?)
-is decided over the whole list, by what fits most, and reported. Box files are read in `boxes`.
+Each question that one line can't answer (where do labels start? are they names? do they agree with the folders?)
+is decided over all lists of a set together and reported. Which files the lists are stands in `listfiles`, where
+their clips lie in `paths`.
 """
 
 from __future__ import annotations
 
 import csv
-import os
 import re
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from harness.clips import IMAGES, VIDEOS
 from harness.errors import BadInput, nearest
+from harness.paths import Noting, plain
 
 T = TypeVar("T")
-Noting = Callable[[str, str, str, str, int], None]  # kind, where, message, mend, count
 _LINE = re.compile(r"(?P<path>[^\s,].*?)(?:[\s,]+(?P<frames>[0-9]+))?[\s,]+(?P<label>-?[0-9]+)")
+_NAMED = re.compile(r"(?P<path>[^\s,].*?)(?:[\s,]+(?P<frames>[0-9]+))?[\s,]+(?P<label>[^\s,]+)")
+_COLUMNS = {  # what tables call the columns of a list
+    "path": ("path", "video_name", "video", "clip", "name", "file", "file_name", "filename", "image"),
+    "frames": ("frames", "num_frames", "n_frames", "frame_count"),
+    "label": ("label", "class", "emotion"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,28 +34,27 @@ class Line:
 
     path: str
     frames: int
-    label: int
+    label: int  # of a named one: its position among the classes
     where: str  # file:line
+    named: str = ""  # the label, where it is written as a name
 
 
-def parse_line(text: str, where: str) -> Line:
-    """`path frames label` or `path label`; a path may hold spaces.
+def parse_line(text: str, where: str, classes: Mapping[str, int] | None = None) -> Line:
+    """`path frames label` or `path label`; a path may hold spaces, a label may be one of the `classes`' names.
 
     Only one form is ambiguous: `a path 12 3` without a frames column reads as path `a path`, 12 frames.
     """
-    match = _LINE.fullmatch(text.strip())
+    text = text.strip()
+    match = _LINE.fullmatch(text) or _NAMED.fullmatch(text)
     if match is None:
-        raise BadInput(where, f"can't read {text.strip()!r}", "write `path frames label` or `path label`")
-    line = Line(match["path"], int(match["frames"] or 0), int(match["label"]), where)
-    if line.label < 0:
-        raise BadInput(where, f"label {line.label} in {text.strip()!r}", "labels start at 0 or at 1")
-    return line
+        raise BadInput(where, f"can't read {text!r}", "write `path frames label` or `path label`")
+    return _line(match["path"], match["frames"] or "", match["label"], where, text, classes or {})
 
 
-def read_list(file: Path, note: Noting) -> list[Line]:
+def read_list(file: Path, note: Noting, classes: Mapping[str, int] | None = None) -> list[Line]:
     """All lines of a list. Repeated lines count once, and are noted; contradicting ones are an error."""
-    lines = (parse_line(text, where) for where, text in _numbered(file))
-    return once(lines, lambda line: line.path, lambda line: line.label, lambda line: line.where, str(file), note)
+    lines = list(_lines(file, classes or {}))
+    return once(lines, lambda line: plain(line.path), _label, lambda line: line.where, str(file), note)
 
 
 def read_table(file: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
@@ -58,13 +62,13 @@ def read_table(file: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[s
     rows = list(_numbered(file))
     if not rows:
         return
-    cells = [[cell.strip() for cell in row] for row in csv.reader(text for _, text in rows)]
-    header, wanted = cells[0], {}
+    header, wanted = _cells(rows[0][1]), {}
     for column in columns:
         if column not in header:
             raise BadInput(rows[0][0], f"no column {column!r}", nearest(column, header))
         wanted[column] = header.index(column)
-    for (where, text), row in zip(rows[1:], cells[1:], strict=True):
+    for where, text in rows[1:]:
+        row = _cells(text)
         if len(row) < len(header):
             raise BadInput(where, f"{text!r} has {len(row)} cells of {len(header)}", "complete the line")
         yield where, {column: row[index] for column, index in wanted.items()}
@@ -99,6 +103,9 @@ def first_label(lines: Sequence[Line], classes: int, told: str, setting: str) ->
 
     A label is never shifted by a guess: where the labels fit both or neither, the user has to say.
     """
+    if any(line.named for line in lines):
+        _refuse_mixture(lines)
+        return 0, "they are written as names"
     low, high = min(lines, key=lambda line: line.label), max(lines, key=lambda line: line.label)
     if told == "auto":
         if low.label == 0 and high.label != classes:
@@ -117,79 +124,92 @@ def first_label(lines: Sequence[Line], classes: int, told: str, setting: str) ->
     return first, why
 
 
-def best(forms: Mapping[str, Callable[[T], object]], items: Sequence[T]) -> tuple[str, int]:
-    """The name of the form under which most items hit (return something true), and its hits; first wins ties."""
-    hits = {name: sum(bool(form(item)) for item in items) for name, form in forms.items()}
-    name = max(hits, key=lambda name: hits[name])
-    return name, hits[name]
+def compare_with_folders(
+    lines: Sequence[Line], first: int, classes: Sequence[str], known: Mapping[str, int], setting: str, note: Noting
+) -> None:
+    """Notes the labels that contradict the class folder in their path; the list is believed all the same.
 
-
-def place(paths: Sequence[str], root: Path, folders: Iterable[str], where: str, note: Noting) -> list[str]:
-    """Paths as written, perhaps on another machine, as paths below `root`: the reading under which most exist."""
-    known = {folder.casefold() for folder in folders}
-    split_folder = "from the last split folder on"
-    readings: dict[str, Callable[[str], str]] = {"as written": plain, split_folder: partial(from_last, folders=known)}
-    for n in range(1, min(plain(path).count("/") for path in paths) + 1):
-        readings[f"without the first {n} folders"] = partial(_without_first, n)
-    sample = paths[:: max(1, len(paths) // 200)]
-    name, hits = best({name: partial(_exists, root, read) for name, read in readings.items()}, sample)
-    if not hits:
-        name = split_folder
-    if name != "as written":
-        note("foreign-paths", where, f"paths like {paths[0]!r} are read {name}", "", len(paths))
-    return [readings[name](path) for path in paths]
-
-
-def _without_first(n: int, path: str) -> str:
-    return plain(path).split("/", n)[-1]
-
-
-def _exists(root: Path, read: Callable[[str], str], path: str) -> bool:
-    return existing(root, read(path)) is not None
-
-
-def plain(path: str) -> str:
-    """A path with `/` between its folders and no empty or `.` parts; `..` stays, to be refused later."""
-    return "/".join(part for part in path.replace("\\", "/").split("/") if part not in ("", "."))
-
-
-def from_last(path: str, folders: Iterable[str]) -> str:
-    """The path from the last of the known folders on: `/home/x/train/RAER/train/7` is `train/7`."""
-    parts = plain(path).split("/")
-    starts = [i for i, part in enumerate(parts[:-1]) if part.casefold() in folders]
-    return "/".join(parts[starts[-1] :]) if starts else "/".join(parts)
-
-
-def stem(path: str) -> str:
-    """A path without its media extension; a dot in a folder's name is no extension."""
-    head, extension = os.path.splitext(path)
-    return head if extension.lower() in VIDEOS + IMAGES else path
-
-
-def existing(root: Path, path: str) -> str | None:
-    """`path`, or the same clip in another form (a folder of extracted frames, another container), if on disk."""
-    if os.path.exists(os.path.join(root, path)):
-        return path
-    name = stem(path)
-    others = (name, *(name + extension for extension in VIDEOS))
-    return next((other for other in others if os.path.exists(os.path.join(root, other))), None)
-
-
-def media_below(root: Path, folder: str) -> Iterator[str]:
-    """Every video, and every folder of images, at any depth below `folder`, in order; hidden ones aside.
-
-    Images beside a video are its thumbnails or its extracted frames: the video counts.
+    A list that is shifted by one, or orders the classes otherwise, reads without an error: this is how to see it.
     """
-    entries = sorted(os.scandir(root / folder), key=lambda entry: entry.name)
-    entries = [entry for entry in entries if entry.name[0] not in "._"]
-    videos = [entry.name for entry in entries if entry.name.lower().endswith(VIDEOS)]
-    if not videos and any(entry.name.lower().endswith(IMAGES) for entry in entries):
-        yield folder
+    labels = [(line, line.label - first, _folder_label(line.path, known)) for line in lines]
+    told = [(line, label, folder) for line, label, folder in labels if folder is not None]
+    wrong = [(line, label, folder) for line, label, folder in told if label != folder]
+    if not wrong:
         return
-    for entry in entries:
-        if entry.is_dir():
-            yield from media_below(root, f"{folder}/{entry.name}")
-    yield from (f"{folder}/{name}" for name in videos)
+    some = "; ".join(f"{line.path!r} is labelled {classes[label]} in {line.where}" for line, label, _ in wrong[:3])
+    message, mend = f"the list says another class than the folder: {some}", "mend the lists, or rename the folders"
+    shifts = {(label - folder) % len(classes) for _, label, folder in told}
+    by_folder = defaultdict(set)
+    for _, label, folder in told:
+        by_folder[folder].add(label)
+    order = {folder: next(iter(of)) for folder, of in by_folder.items() if len(of) == 1}
+    if len(shifts) == 1 and shifts & {1, len(classes) - 1}:
+        message += f". All {len(told)} differ by the same step: the list looks shifted by one"
+        mend = f"check where its labels start ({setting})"
+    elif len(order) == len(by_folder) == len(set(order.values())) > 1:
+        pairs = ", ".join(f"{classes[folder]} is {label + first}" for folder, label in sorted(order.items()))
+        message += f". Each folder has one label of its own ({pairs}): the list seems to order the classes otherwise"
+        mend = "number the labels in the order of the classes, or rename the folders if the list is right"
+    note("label-contradicts-folder", wrong[0][0].where, message, mend, len(wrong))
+
+
+def _lines(file: Path, classes: Mapping[str, int]) -> Iterator[Line]:
+    rows = list(_numbered(file))
+    between = "\t" if rows and "\t" in rows[0][1] else ","
+    columns = _header(_cells(rows[0][1], between)) if rows else {}
+    for where, text in rows[1:] if columns else rows:
+        if not columns:
+            yield parse_line(text, where, classes)
+            continue
+        row = _cells(text, between)
+        if len(row) <= max(columns.values()):
+            raise BadInput(where, f"{text!r} has {len(row)} cells, fewer than the header", "complete the line")
+        told = {name: row[index] for name, index in columns.items()}
+        yield _line(told["path"], told.get("frames", ""), told["label"], where, text, classes)
+
+
+def _cells(text: str, between: str = ",") -> list[str]:
+    """The cells of one line of a table: a stray quote spoils its own line only."""
+    return [cell.strip() for cell in next(csv.reader([text], delimiter=between))]
+
+
+def _header(cells: Sequence[str]) -> dict[str, int]:
+    """Where the columns of a list stand, if these cells are the header of a table."""
+    cells = [cell.casefold() for cell in cells]
+    found = {name: cells.index(word) for name, words in _COLUMNS.items() for word in reversed(words) if word in cells}
+    return found if {"path", "label"} <= found.keys() else {}
+
+
+def _line(path: str, frames: str, label: str, where: str, text: str, classes: Mapping[str, int]) -> Line:
+    if not path or not re.fullmatch("[0-9]*", frames):
+        raise BadInput(where, f"can't read {text!r}", "write `path frames label` or `path label`")
+    if re.fullmatch("-[0-9]+", label):
+        raise BadInput(where, f"label {label} in {text!r}", "labels start at 0 or at 1")
+    if label.isascii() and label.isdigit():
+        return Line(path, int(frames or 0), int(label), where)
+    if label.casefold() not in classes:
+        mend = f"write `path frames label` or `path label`; {nearest(label, classes)}" if classes else ""
+        raise BadInput(where, f"can't read {text!r}", mend or "write `path frames label` or `path label`")
+    return Line(path, int(frames or 0), classes[label.casefold()], where, named=label)
+
+
+def _label(line: Line) -> str:
+    return line.named or str(line.label)
+
+
+def _refuse_mixture(lines: Sequence[Line]) -> None:
+    """All labels are names or all are numbers: a number among names has no known base."""
+    kinds = Counter(bool(line.named) for line in lines)
+    if len(kinds) > 1:
+        few = min(kinds, key=lambda kind: kinds[kind])
+        line = next(line for line in lines if bool(line.named) == few)
+        what = f"label {_label(line)!r} of {line.path!r} is a {'name' if few else 'number'}, most others are not"
+        raise BadInput(line.where, what, "write all labels as names or all as numbers")
+
+
+def _folder_label(path: str, known: Mapping[str, int]) -> int | None:
+    folders = (part.casefold() for part in reversed(plain(path).split("/")[:-1]))
+    return next((known[folder] for folder in folders if folder in known), None)
 
 
 def _numbered(file: Path) -> Iterator[tuple[str, str]]:

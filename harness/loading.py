@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import datasets as hf
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -29,12 +30,13 @@ Pick = tuple[int, int | None]
 
 
 class Split:
-    """Clips by their index (a `datasets.Dataset`), labels `[N]` on the device; subclasses know what batches hold."""
+    """Clips by their index (a `datasets.Dataset`), with their labels `[N]`; subclasses make batches of them."""
 
     def __init__(self, index: hf.Dataset, device: torch.device) -> None:
         self.index, self.device = index, device
         self.classes = index.features["label"].num_classes
-        self.labels = torch.tensor(index["label"][:], device=device)
+        self.labels_on_cpu = np.asarray(index["label"][:])
+        self.labels = torch.tensor(self.labels_on_cpu, device=device)
 
     def __len__(self) -> int:
         return len(self.index)
@@ -48,17 +50,32 @@ class Split:
 
 
 class FeatureSplit(Split):
-    """Features `[V, N, T, D]` on the device: a batch is one gather. Views beyond V come round again."""
+    """Features `[V, N, T, D]`: a batch is one gather. Views beyond V come round again.
+
+    They are held on the device where they take less than half of what is free there, else they stay mapped.
+    """
 
     def __init__(self, index: hf.Dataset, features: Features, device: torch.device) -> None:
         super().__init__(index, device)
-        self.face, self.context = features.face.to(device), features.context.to(device)
+        held = features.face.nbytes + features.context.nbytes < _room(device) / 2
+        self.face, self.context = (
+            rows.read().float().to(device) if held else rows for rows in (features.face, features.context)
+        )
 
     def batches(self, picks: Sequence[Sequence[Pick]]) -> Iterator[Batch]:
         for batch in picks:
             positions = [position for position, _ in batch]
-            views = [(view or 0) % len(self.face) for _, view in batch]
-            yield self._batch(self.face[views, positions], self.context[views, positions], positions, "features")
+            views = [(view or 0) % self.face.shape[0] for _, view in batch]
+            face, context = (rows[views, positions].float().to(self.device) for rows in (self.face, self.context))
+            yield self._batch(face, context, positions, "features")
+
+
+def _room(device: torch.device) -> int:
+    """Free bytes of the device's memory; of the machine's, this process's share among its siblings."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return free // max(int(os.environ.get("HARNESS_WORKERS", "1")), 1)
 
 
 class PixelSplit(Split):

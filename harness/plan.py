@@ -13,7 +13,7 @@ import json
 import os
 import statistics
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,19 +22,23 @@ import filelock
 from tabulate import tabulate
 
 from harness import miniature, plugins, protocol, weights
-from harness.clips import Scan, scan
-from harness.datasets import Adapter
+from harness.clips import Scan
+from harness.datasets import Adapter, folds_of
 from harness.errors import BadInput
 from harness.grammar import Method
 from harness.grid import Grid
+from harness.scan import scan
+from harness.settings import given
 from harness.store import Record, Store
 
 
 @dataclass(frozen=True)
 class Copy:
-    """One data set as a grid uses it: its adapter, what reading the copy found, and whether it is a miniature."""
+    """A data set, or one of its folds, as a grid uses it: its adapter and what reading it found."""
 
+    name: str  # the data set's, and the fold: "dfew fold 1"
     adapter: Adapter
+    face: protocol.Face  # resolved for this data set
     scan: Scan
     miniature: bool
 
@@ -45,6 +49,8 @@ class Run:
 
     run_id: str
     dataset: str
+    fold: str  # "" where the data set has no folds
+    copy: str  # the name of the copy it trains on
     method: Method
     seed: int
     levels: dict[str, int]
@@ -66,39 +72,42 @@ class Plan:
 
 
 def plan(grid: Grid) -> Plan:
-    """Opens the grid's data sets and resolves its runs, data set by data set, method by method."""
-    copies = {name: open_copy(name, grid) for name in grid.datasets}
+    """Opens the grid's data sets and resolves its runs, copy by copy, method by method."""
+    copies = [copy for name in grid.datasets for copy in _open(name, grid)]
     runs = []
-    for name, copy in copies.items():
+    for copy in copies:
+        name, fold = copy.adapter.name, getattr(copy.adapter.settings, "fold", "")
         for arm in grid.arms:
             for seed in grid.seeds:
-                spec = _spec(grid, name, copy, arm.method, seed)
+                spec = _spec(grid, copy, arm.method, seed)
                 wanted = grid.wants(name, arm.method, seed)
-                runs.append(Run(_run_id(spec), name, arm.method, seed, arm.levels, spec, wanted))
-    return Plan(grid, copies, tuple(runs))
+                runs.append(Run(_run_id(spec), name, fold, copy.name, arm.method, seed, arm.levels, spec, wanted))
+    return Plan(grid, {copy.name: copy for copy in copies}, tuple(runs))
 
 
-def open_copy(name: str, grid: Grid) -> Copy:
-    """Reads the copy below the data set's root, or renders and reads its miniature where no root is given."""
-    cls, settings = plugins.get("datasets", name), grid.data[name]
-    small = not settings.root
+def _open(dataset: str, grid: Grid) -> Iterator[Copy]:
+    for name, settings in folds_of(plugins.get("datasets", dataset), grid.data[dataset]):
+        yield open_copy(dataset, settings, grid.sections, name)
+
+
+def open_copy(dataset: str, settings: Any, sections: Mapping[str, Any], name: str = "") -> Copy:
+    """Reads the copy below the settings' root, or renders and reads the miniature where no root is given."""
+    cls, small = plugins.get("datasets", dataset), not settings.root
     if small:
-        root = _miniature(grid.sections["train"].limit) / cls.folder
+        root = _miniature(sections["train"].limit) / cls.folder
         if not (cls.folder and root.is_dir()):
-            mend = f"set data.{name}.root to your copy (there is no miniature of it)"
-            raise BadInput(f"data.{name}.root", "is not set", mend)
+            mend = f"set data.{dataset}.root to your copy (there is no miniature of it)"
+            raise BadInput(f"data.{dataset}.root", "is not set", mend)
     else:
-        root = Path(os.path.expanduser(settings.root))
-        if not root.is_dir():
-            raise BadInput(f"data.{name}.root", f"no folder {root}", "set it to the folder of your copy")
+        root = cls.locate(settings)
     adapter = cls(settings, root)
-    found = scan(adapter, grid.sections["train"], grid.sections["face"])
+    face = cls.faced(sections["face"])
+    found = scan(adapter, sections["train"], face, sections["clips"])
     if not any(clip.split == "test" for clip in found.clips):
-        raise BadInput(
-            str(root), f"this copy of {name} has no test clips", "complete the copy: nothing could be reported"
-        )
+        what = f"this copy of {dataset} has no test clips"
+        raise BadInput(str(root), what, "complete the copy: nothing could be reported")
     adapter.descriptions()  # a class without a sentence is met now, not after the trunk has seen every clip
-    return Copy(adapter, found, small)
+    return Copy(name or dataset, adapter, face, found, small)
 
 
 def _miniature(limit: int) -> Path:
@@ -133,6 +142,7 @@ def as_json(plan: Plan, store: Store, command: str) -> dict[str, Any]:
             {
                 "run_id": run.run_id,
                 "dataset": run.dataset,
+                "fold": run.fold,
                 "method": str(run.method),
                 "seed": run.seed,
                 "status": state,
@@ -147,7 +157,7 @@ def as_json(plan: Plan, store: Store, command: str) -> dict[str, Any]:
         "factors": [{"name": name, "levels": list(levels)} for name, levels in plan.grid.factors.items()],
         "dropped": list(plan.grid.dropped),
         "baseline": str(plan.grid.arms[0].method) if plan.grid.factors else "",
-        "miniatures": [name for name, copy in plan.copies.items() if copy.miniature],
+        "miniatures": sorted({copy.adapter.name for copy in plan.copies.values() if copy.miniature}),
         "selection": plan.grid.sections["train"].selection,
     }
 
@@ -161,11 +171,14 @@ def _typical_seconds(records: list[Record]) -> dict[str, float]:
     return {name: round(statistics.median(values), 1) for name, values in durations.items()}
 
 
-def _spec(grid: Grid, name: str, copy: Copy, method: Method, seed: int) -> dict[str, Any]:
+def _spec(grid: Grid, copy: Copy, method: Method, seed: int) -> dict[str, Any]:
+    name = copy.adapter.name
     groups = {key: dataclasses.asdict(settings) for key, settings in grid.sections.items()}
+    groups["face"] = dataclasses.asdict(copy.face)
     groups["model"]["weights"] = weights.name_of(grid.sections["model"])
-    data = dataclasses.asdict(grid.data[name])
-    data["root"] = "" if copy.miniature else str(copy.scan.root.resolve())
+    data = dataclasses.asdict(copy.adapter.settings)
+    place = Path(os.path.expanduser(data["root"]))  # as told: a data set of the hub has a name and no folder
+    data["root"] = "" if copy.miniature else str(place.resolve()) if place.is_dir() else data["root"]
     return {
         "protocol": protocol.VERSION,
         "dataset": name,
@@ -174,6 +187,7 @@ def _spec(grid: Grid, name: str, copy: Copy, method: Method, seed: int) -> dict[
         "seed": seed,
         "plugins": _from_outside(name, method),
         "data": {**data, "fingerprint": copy.scan.fingerprint, "miniature": copy.miniature},
+        "sentinels": {name: given(settings) for name, settings in grid.sentinels.items()},
         **groups,
     }
 
@@ -188,12 +202,13 @@ def _from_outside(dataset: str, method: Method) -> dict[str, dict[str, str]]:
 def _run_id(spec: Mapping[str, Any]) -> str:
     """`<component names>-s<seed>-<hash>`: a name for people, an address for programs."""
     decides = json.loads(json.dumps(spec))
-    for where in ("root", "annotations", "faces", "miniature"):
-        decides["data"].pop(where)
+    for where in ("root", "annotations", "faces", "bodies", "miniature"):
+        decides["data"].pop(where, None)
     decides["model"].pop("pretrained")
     decides["plugins"] = {name: facts["hash"] for name, facts in decides["plugins"].items()}
     if not decides["plugins"]:
         del decides["plugins"]
+    decides.pop("sentinels")  # they watch and change nothing
     decides.pop("method")  # the components say the same with every default written out
     digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:10]
     return f"{'-'.join(spec['components']) or 'plain'}-s{spec['seed']}-{digest}"

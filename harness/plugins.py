@@ -1,8 +1,8 @@
-"""The registry: which adapters and components there are, and how a name becomes a class.
+"""The registry: which adapters, components and sentinels there are, and how a name becomes a class.
 
 A built-in plugin is a file: `harness/methods/logit_adjust.py` is the component `logit-adjust`, so names are
 known from the folder listing and a module is imported only when its name is used. Plugins from outside come
-by entry point (`harness.datasets`, `harness.methods`) or by `--plugin FILE.py`. This room never
+by entry point (`harness.datasets`, `harness.methods`, `harness.sentinels`) or by `--plugin FILE.py`. This room never
 imports a plugin's base class at import time: the base class is looked up when the first plugin is loaded.
 """
 
@@ -21,13 +21,13 @@ from typing import Any
 
 from harness.errors import BadInput, nearest
 
-BASES = {"datasets": "Adapter", "methods": "Component"}
+BASES = {"datasets": "Adapter", "methods": "Component", "sentinels": "Sentinel"}
 _NAME = re.compile("[A-Za-z][A-Za-z0-9_-]*")  # it stands in method strings and in the names of run folders
 _from_files: dict[str, dict[str, type]] = {kind: {} for kind in BASES}
 
 
 def names(kind: str) -> list[str]:
-    """All plugin names of a kind (`datasets` or `methods`), sorted, without importing any of them."""
+    """All plugin names of a kind (`datasets`, `methods` or `sentinels`), sorted, without importing any of them."""
     return sorted(_built_in(kind) | set(_from_files[kind]) | {point.name for point in _entry_points(kind)})
 
 
@@ -84,13 +84,13 @@ def add_file(path: str) -> list[str]:
             if not isinstance(cls.name, str) or not _NAME.fullmatch(cls.name):
                 raise BadInput(path, f"{cls.name!r} can't name a {_noun(kind)}", "use letters, digits and hyphens")
             if problem := getattr(cls, "problem", str)():
-                raise BadInput(path, f"{cls.name} {problem}", "see harness/methods/__init__.py for the hooks")
+                raise BadInput(path, f"{cls.name} {problem}", f"see harness/{kind}/__init__.py for the hooks")
             if cls.name in names(kind) and _from_files[kind].get(cls.name) is None:
                 raise BadInput(path, f"{cls.name!r} is already a {_noun(kind)}", "give it another name")
             _from_files[kind][cls.name] = cls
             added.append(cls.name)
     if not added:
-        raise BadInput(path, "holds no plugin", "define a subclass of Adapter or Component with a `name`")
+        raise BadInput(path, "holds no plugin", "define a subclass of Adapter, Component or Sentinel with a `name`")
     return added
 
 
@@ -132,4 +132,4 @@ def _base(kind: str) -> Any:
 
 
 def _noun(kind: str) -> str:
-    return {"datasets": "data set", "methods": "component"}[kind]
+    return {"datasets": "data set", "methods": "component", "sentinels": "sentinel"}[kind]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from tqdm import tqdm
@@ -24,6 +24,7 @@ class Board:
     def __init__(self, total: int, done: int, *, silent: bool = False) -> None:
         self.silent, self.bars = silent, sys.stderr.isatty() and not silent
         self.total, self.done = total, done
+        self.told: set[str] = set()
         self.overall = tqdm(
             total=total,
             initial=done,
@@ -43,11 +44,20 @@ class Board:
         elif not self.silent:
             print(line, file=sys.stderr, flush=True)
 
-    def finished(self, result: dict[str, Any]) -> None:
+    def finished(self, result: dict[str, Any], alarms: Iterable[Mapping[str, Any]]) -> None:
         """A run has ended, here or in another worker."""
         self.done += 1
         self.overall.update()
         self.say(f"[{self.done:>{len(str(self.total))}}/{self.total}] {summary(result)}")
+        for alarm in alarms:
+            self.alarm(f"{result['dataset']} {result['method']} seed {result['seed']}", alarm)
+
+    def alarm(self, name: str, alarm: Mapping[str, Any]) -> None:
+        """What a sentinel says, once: the runs of a data set that share a fault only repeat its name."""
+        words = f"{alarm['severity']} {alarm['sentinel']}: {alarm['message']}"
+        if words not in self.told:
+            self.told.add(words)
+            self.say(f"⚠ {name}: {words}\n    mend: {alarm['mend']}")
 
     def close(self) -> None:
         self.overall.close()
@@ -58,7 +68,7 @@ class RunBar:
 
     def __init__(self, board: Board, run: Run, steps: int, epochs: int) -> None:
         self.board, self.steps, self.epochs = board, steps, epochs
-        self.name = f"{run.dataset} {run.method} seed {run.seed}"
+        self.name = f"{run.copy} {run.method} seed {run.seed}"
         self.spoke = time.monotonic()
         self.scores: dict[str, str] = {}
         self.bar = tqdm(
@@ -84,6 +94,9 @@ class RunBar:
             scores = "  ".join(f"{split} {name} {value}" for name, value in self.scores.items())
             losses = "  ".join(f"{name} {value:.3f}" for name, value in row["losses"].items())
             self.board.say(f"  {self.name}  epoch {row['epoch'] + 1}/{self.epochs}  {losses}  {scores}")
+
+    def alarm(self, row: dict[str, Any]) -> None:
+        self.board.alarm(self.name, row)
 
     def close(self) -> None:
         self.bar.close()
@@ -117,11 +130,13 @@ class Counter:
 
 def summary(result: dict[str, Any]) -> str:
     """One line for a finished run."""
-    name = f"{result['dataset']:<7} {result['method']}  seed {result['seed']}"
+    fold = f" fold {result['fold']}" if result.get("fold") else ""
+    name = f"{result['dataset'] + fold:<7} {result['method']}  seed {result['seed']}"
     if result["status"] != "done":
         return f"{name}  FAILED: {result['error']['type']}: {result['error']['message'].splitlines()[0]}"
     scores = [
         f"{split} WAR {100 * metrics['war']:.1f} UAR {100 * metrics['uar']:.1f}"
         for split, metrics in sorted(result["metrics"].items(), reverse=True)
     ]
-    return f"{name}  {'  '.join(scores)}  epoch {result['epoch'] + 1}  {result['duration_s']:.1f} s"
+    alarms = f"  ⚠ {result['alarms']}" if result["alarms"] else ""
+    return f"{name}  {'  '.join(scores)}  epoch {result['epoch'] + 1}  {result['duration_s']:.1f} s{alarms}"

@@ -7,11 +7,12 @@ would train something else than before, and old runs are no longer taken for new
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.settings import knob
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,15 @@ class Clips:
     frames: int = knob(16, "frames sampled from a clip, one per equal segment", low=1, high=64, unit="frames")
     views: int = knob(4, "fixed augmented views of each training clip that cached features hold", low=1)
     context: str = knob(
-        "full", "second stream: the frame, or the frame with the face blacked out", choices=("full", "masked-face")
+        "full",
+        "second stream: the frame, the frame with the face blacked out, or the body",
+        choices=("full", "masked-face", "body"),
     )
     rotation: float = knob(4.0, "largest random rotation of a training clip", low=0, high=180, unit="degrees")
     flip: float = knob(0.5, "chance of a horizontal flip", low=0, high=1)
     grey: float = knob(0.1, "chance of a clip without colour", low=0, high=1)
     unreadable: str = knob("error", "what to do with a clip that can't be read", choices=("error", "skip"))
+    max_absent: float = knob(0.05, "largest share of a split's labelled clips that a copy may lack", low=0, high=1)
 
 
 @dataclass(frozen=True)
@@ -69,10 +73,12 @@ class Face:
     """The face stream and what stands in for a missing box."""
 
     missing: str = knob(
-        "center-crop", "stand-in where a clip has no box", choices=("center-crop", "full-frame", "skip", "error")
+        "auto",
+        "stand-in where a clip has no box; auto: the whole frame where frames are face crops, else their centre",
+        choices=("auto", "center-crop", "full-frame", "skip", "error"),
     )
     margin: int = knob(20, "margin around the box", low=0, unit="pixels")
-    max_missing: float = knob(0.05, "largest share of clips without a box in a set that has boxes", low=0, high=1)
+    max_missing: float = knob(0.05, "largest share of a split without a box, in a set that has boxes", low=0, high=1)
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,7 @@ class Data:
     root: str = knob("", "folder of the data set, in its native layout; empty: the miniature")
     annotations: str = knob("", "folder of the annotation lists; empty: the root, or `annotations/` in it")
     faces: str = knob("", "file of face boxes; empty: `*faces*.json` beside the lists")
+    descriptions: Mapping[str, str] = knob({}, "a sentence of visible cues for each class, instead of ours")
 
 
 GROUPS: dict[str, type] = {"train": Train, "model": Model, "clips": Clips, "face": Face}

@@ -23,19 +23,24 @@ import pyarrow.parquet
 import torch
 from accelerate import Accelerator
 
-from harness import evaluation, store, training, trunk, weights
-from harness.cache import Features, Progress, Views, features
+from harness import evaluation, manifest, store, training, trunk, weights
+from harness.cache import Features, Tower, Views, features
 from harness.clips import SPLITS, Clip, as_dataset
-from harness.environment import describe
+from harness.environment import describe, precision
 from harness.errors import BadInput
 from harness.grid import Grid
 from harness.learner import Learner, components_of
 from harness.loading import FeatureSplit, PixelSplit, Split, readable
 from harness.model import VideoModel
 from harness.plan import Copy, Run
+from harness.probe import Probe, probes, twins
 from harness.protocol import Model, Train
-from harness.training import Outcome, Watcher
+from harness.sentinels import Reading
+from harness.settings import recording
+from harness.shelf import Progress
+from harness.training import Outcome, Viewer
 from harness.video import Unreadable
+from harness.watch import Alarm, Watch, as_row
 
 
 def _unseen(what: str) -> Progress:
@@ -45,25 +50,31 @@ def _unseen(what: str) -> Progress:
 class Runner:
     """Runs of one grid in this process; what runs share (trunk, features) is loaded once."""
 
-    def __init__(self, grid: Grid, copies: dict[str, Copy], accelerator: Accelerator, placement: str) -> None:
-        self.grid, self.copies, self.accelerator, self.placement = grid, copies, accelerator, placement
+    def __init__(
+        self, grid: Grid, copies: dict[str, Copy], accelerator: Accelerator, placement: str, on_alarm: str
+    ) -> None:
+        self.grid, self.copies, self.accelerator = grid, copies, accelerator
+        self.placement, self.on_alarm = placement, on_alarm
         self.model: Model = grid.sections["model"]
         self._clip = functools.cache(lambda: trunk.load(self.model))
         self._readable = functools.cache(self._read)
         self._index = functools.cache(self._as_dataset)
+        self._probes = functools.cache(self._probe)
+        self._manifest = functools.cache(self._hash)
 
     def cached(self, run: Run) -> bool:
         """Whether the run trains on cached features: the trunk is frozen and no component must see pixels."""
         pixels = any(component.needs_pixels for component in components_of(run.method).values())
         return self.model.trunk == "frozen" and not pixels
 
-    def prepare(self, dataset: str, counter: Callable[[str], Progress], *, cached: bool) -> None:
-        """Reads every clip of a data set before anybody trains: into the feature cache, or to know it can be read.
+    def prepare(self, copy: str, counter: Callable[[str], Progress], *, cached: bool) -> None:
+        """Reads every clip of a copy before anybody trains: into the feature cache, or to know it can be read.
 
         Raises `BadInput` naming the clip that can't be read, unless the settings say to skip it.
         """
+        self._probe(copy, counter)
         try:
-            self._features(dataset, counter) if cached else self._readable(dataset)
+            self._features(copy, counter) if cached else self._readable(copy)
         except Unreadable as error:
             mend = "replace the file, or leave such clips out, counted, with clips.unreadable=skip"
             raise BadInput("unreadable clip", str(error), mend) from error
@@ -74,100 +85,148 @@ class Runner:
 
     def steps(self, run: Run) -> int:
         """Optimiser steps of an epoch, as far as known before its clips are read."""
-        clips = sum(clip.split == "train" for clip in self.copies[run.dataset].scan.clips)
+        clips = sum(clip.split == "train" for clip in self.copies[run.copy].scan.clips)
         return math.ceil(clips / self.grid.sections["train"].batch_size)
 
-    def execute(self, run: Run, folder: Path, watcher: Watcher) -> dict[str, Any]:
+    def execute(self, run: Run, folder: Path, viewer: Viewer) -> dict[str, Any]:
         """Trains a run and returns its stored result, `status` being `done` or `failed`."""
         began, writes = time.monotonic(), self.accelerator.is_main_process
         if writes:
             store.write_json(folder / "spec.json", run.spec)
             store.write_json(folder / "environment.json", describe(self.accelerator, self.placement))
             store.write_lines(folder / "alarms.jsonl", [])
+        watch = self._watch(folder, viewer)
         try:
-            result = self._train(run, folder, watcher)
+            result = self._train(run, folder, viewer, watch)
         except Exception as error:
             result = {"status": "failed", "error": _describe_error(error)}
             if self.accelerator.num_processes > 1:  # the other processes wait for this one: end them all
-                store.write_json(folder / "result.json", self._result(run, began, result))
+                store.write_json(folder / "result.json", self._result(run, began, watch, result))
                 raise
         finally:
             self.accelerator.free_memory()
-        result = self._result(run, began, result)
+        result = self._result(run, began, watch, result)
         if writes:
             store.write_json(folder / "result.json", result)
         return result
 
-    def _train(self, run: Run, folder: Path, watcher: Watcher) -> dict[str, Any]:
-        copy, settings = self.copies[run.dataset], self.grid.sections["train"]
+    def _train(self, run: Run, folder: Path, viewer: Viewer, watch: Watch) -> dict[str, Any]:
+        copy, settings = self.copies[run.copy], recording(self.grid.sections["train"])
         splits, counts = self._splits(run)
+        watch.reading(self._reading(run.copy, splits, counts))
         learner = self._learner(run, self._clip() if self.model.trunk == "frozen" else trunk.load(self.model))
         metric = settings.metric or copy.adapter.metric
         history = _History(folder, self.accelerator.is_main_process)
-        outcome = training.train(learner, splits, settings, metric, run.seed, self.accelerator, watcher, history)
+        outcome = training.train(learner, splits, settings, metric, run.seed, self.accelerator, viewer, history, watch)
         labels = {name: splits[name].labels.cpu().numpy() for name in outcome.probabilities}
         if self.accelerator.is_main_process:
             _write_predictions(folder / "predictions.parquet", splits, labels, outcome)
         counts["faces"], counts["notes"] = copy.scan.faces, [dataclasses.asdict(note) for note in copy.scan.notes]
-        return {"status": "done", "counts": counts, **_scores(outcome, labels, settings, metric, copy)}
+        return {
+            "status": "done",
+            "manifest": self._manifest(run.copy),
+            "counts": counts,
+            **_scores(outcome, labels, settings, metric, copy),
+        }
 
     def _learner(self, run: Run, clip: trunk.Clip) -> Learner:
-        descriptions = self.copies[run.dataset].adapter.descriptions()
+        descriptions = self.copies[run.copy].adapter.descriptions()
         torch.manual_seed(run.seed)  # after loading the CLIP model, which draws random numbers of its own
-        model = VideoModel(clip, self.model, descriptions, pixels=not self.cached(run))
+        model = VideoModel(clip, recording(self.model), descriptions, pixels=not self.cached(run))
         return Learner(model, components_of(run.method))
 
     def _splits(self, run: Run) -> tuple[dict[str, Split], dict[str, Any]]:
-        copy, device = self.copies[run.dataset], self.accelerator.device
+        copy, device = self.copies[run.copy], self.accelerator.device
         splits: dict[str, Split] = {}
         boxes, lost = Counter[str](), []
         if self.cached(run):
-            for name, found in self._features(run.dataset).items():
-                splits[name] = FeatureSplit(self._rows(run.dataset, found.clips), found, device)
+            for name, found in self._features(run.copy).items():
+                splits[name] = FeatureSplit(self._rows(run.copy, found.clips), found, device)
                 boxes.update(found.boxes)
                 lost += found.unreadable
         else:
-            for name, (clips, how, missing) in self._readable(run.dataset).items():
-                splits[name] = PixelSplit(self._rows(run.dataset, clips), copy.scan.root, self._views(), device)
+            for name, (clips, how, missing) in self._readable(run.copy).items():
+                splits[name] = PixelSplit(self._rows(run.copy, clips), copy.scan.root, self._views(run.copy), device)
                 boxes.update(how)
                 lost += missing
-        return splits, {"boxes": dict(boxes), "unreadable": len(lost), "unreadable_clips": lost[:20]}
+        return splits, {"boxes": dict(boxes), "unreadable": len(lost), "unreadable_clips": lost}
 
-    def _features(self, dataset: str, counter: Callable[[str], Progress] = _unseen) -> dict[str, Features]:
-        """The features of a data set's splits, computed now unless the cache has them."""
-        scan, name = self.copies[dataset].scan, weights.name_of(self.model)
+    def _reading(self, name: str, splits: dict[str, Split], counts: dict[str, Any]) -> Reading:
+        """What the sentinels may know of the data."""
+        copy = self.copies[name]
+        return Reading(
+            dataset=copy.adapter.name,
+            classes=tuple(copy.adapter.classes),
+            descriptions=copy.adapter.descriptions(),
+            scan=copy.scan,
+            face=copy.face,
+            labels={split: found.labels_on_cpu for split, found in splits.items()},
+            boxes=counts["boxes"],
+            unreadable=tuple(counts["unreadable_clips"]),
+            twins=twins(copy.scan.clips, self._probes(name)),
+            probes=self._probes(name),
+        )
 
-        def tower() -> trunk.Trunk:
-            return self._clip().trunk.to(self.accelerator.device)
+    def _watch(self, folder: Path, viewer: Viewer) -> Watch:
+        """The run's sentinels, whose alarms are written and shown as they are raised."""
+        rows: list[dict[str, Any]] = []
 
+        def tell(alarm: Alarm) -> None:
+            rows.append(as_row(alarm))
+            if self.accelerator.is_main_process:
+                store.write_lines(folder / "alarms.jsonl", rows)
+                viewer.alarm(rows[-1])
+
+        return Watch(self.grid.sentinels, tell, stop=self.on_alarm == "stop")
+
+    def _features(self, copy: str, counter: Callable[[str], Progress] = _unseen) -> dict[str, Features]:
+        """The features of a copy's splits, computed now unless the cache has them."""
+        scan, probes, views = self.copies[copy].scan, self._probes(copy), self._views(copy)
+        tower = Tower(
+            load=lambda: self._clip().trunk.to(self.accelerator.device),
+            weights=weights.name_of(self.model),
+            precision=precision(self.accelerator),
+            autocast=self.accelerator.autocast,
+        )
         return {
-            split: features(scan, split, self._views(), tower, name, counter(f"features of {dataset} {split}"))
+            split: features(scan, split, views, tower, probes, counter(f"features of {copy} {split}"))
             for split in SPLITS
         }
 
-    def _read(self, dataset: str) -> dict[str, tuple[list[Clip], dict[str, int], list[str]]]:
-        """What of a data set's splits can be decoded."""
-        return {split: readable(self.copies[dataset].scan, split, self._views()) for split in SPLITS}
+    def _read(self, copy: str) -> dict[str, tuple[list[Clip], dict[str, int], list[str]]]:
+        """What of a copy's splits can be decoded."""
+        return {split: readable(self.copies[copy].scan, split, self._views(copy)) for split in SPLITS}
 
-    def _as_dataset(self, dataset: str) -> hf.Dataset:
-        return as_dataset(self.copies[dataset].scan, self.copies[dataset].adapter.classes)
+    def _probe(self, copy: str, counter: Callable[[str], Progress] = _unseen) -> dict[str, Probe]:
+        """A closer look at each medium of a copy, from the cache where it has not changed."""
+        scan = self.copies[copy].scan
+        return probes(scan.root, scan.labelled, counter(f"clips of {copy}"))
 
-    def _rows(self, dataset: str, clips: list[Clip]) -> hf.Dataset:
+    def _hash(self, copy: str) -> str:
+        adapter, scan = self.copies[copy].adapter, self.copies[copy].scan
+        return manifest.hash_of(adapter.name, adapter.classes, scan.labelled, self._probes(copy))
+
+    def _as_dataset(self, copy: str) -> hf.Dataset:
+        return as_dataset(self.copies[copy].scan, self.copies[copy].adapter.classes)
+
+    def _rows(self, copy: str, clips: list[Clip]) -> hf.Dataset:
         """The index of these clips alone, in their order."""
-        place = {name: position for position, name in enumerate(self._index(dataset)["id"])}
-        return self._index(dataset).select([place[clip.id] for clip in clips])
+        place = {name: position for position, name in enumerate(self._index(copy)["id"])}
+        return self._index(copy).select([place[clip.id] for clip in clips])
 
-    def _views(self) -> Views:
-        return Views(self.grid.sections["clips"], self.grid.sections["face"], self._clip().size)
+    def _views(self, copy: str) -> Views:
+        return Views(self.grid.sections["clips"], self.copies[copy].face, self._clip().size)
 
-    def _result(self, run: Run, began: float, result: dict[str, Any]) -> dict[str, Any]:
+    def _result(self, run: Run, began: float, watch: Watch, result: dict[str, Any]) -> dict[str, Any]:
         return {
             "run_id": run.run_id,
             "dataset": run.dataset,
+            "fold": run.fold,
             "method": str(run.method),
             "seed": run.seed,
             "selection": self.grid.sections["train"].selection,
-            "alarms": 0,
+            "alarms": len(watch.alarms),
+            "errors": len(watch.errors),
             "duration_s": round(time.monotonic() - began, 3),
             **result,
         }

@@ -26,7 +26,7 @@ from harness.launch import Launch
 from harness.plan import Plan, Run
 from harness.progress import Board, Counter, RunBar
 from harness.runner import Runner
-from harness.store import Store
+from harness.store import Record, Store
 
 POLL = 0.5  # seconds between two looks at runs that other workers hold
 
@@ -36,11 +36,18 @@ class Outcome:
     """What became of the wanted runs."""
 
     done: int = 0
+    alarmed: int = 0  # of those, the runs with an alarm of severity error
     failed: list[dict[str, Any]] = field(default_factory=list)
 
 
 def run(
-    plan: Plan, record: Mapping[str, Any], store: Store, placement: str, workers: str, argv: Sequence[str]
+    plan: Plan,
+    record: Mapping[str, Any],
+    store: Store,
+    placement: str,
+    workers: str,
+    on_alarm: str,
+    argv: Sequence[str],
 ) -> Outcome:
     """Trains the plan's wanted runs that are not done and returns once none is left, here or elsewhere.
 
@@ -60,10 +67,10 @@ def run(
     if todo:
         board.say(f"{len(todo)} of {wanted} runs to train")
         board.say(f"placement {placement}: {why}; {count} worker{'s' * (count > 1)}: {why_count}")
-        for dataset, copy in plan.copies.items():
+        for name, copy in plan.copies.items():
             for note in copy.scan.notes:
-                board.say(f"  {dataset}: {note.message}")
-        runner = Runner(plan.grid, plan.copies, launching.accelerator(launch, placement), placement)
+                board.say(f"  {name}: {note.message}")
+        runner = Runner(plan.grid, plan.copies, launching.accelerator(launch, placement), placement, on_alarm)
         if not launch.worker:  # whoever started a worker has done this already
             _prepare(runner, todo, board)
         _set_threads(runner, todo, launch, count)
@@ -116,10 +123,10 @@ def _set_threads(runner: Runner, todo: list[Run], launch: Launch, workers: int) 
 
 def _prepare(runner: Runner, todo: list[Run], board: Board) -> None:
     """Every method built and every clip read once (into the feature cache), before anybody trains."""
-    for run in {(run.dataset, run.method): run for run in todo}.values():
+    for run in {(run.copy, run.method): run for run in todo}.values():
         runner.check(run)
-    for dataset, cached in dict.fromkeys((run.dataset, runner.cached(run)) for run in todo):
-        runner.prepare(dataset, partial(Counter, board), cached=cached)
+    for copy, cached in dict.fromkeys((run.copy, runner.cached(run)) for run in todo):
+        runner.prepare(copy, partial(Counter, board), cached=cached)
 
 
 @contextmanager
@@ -158,9 +165,9 @@ def _claim(runner: Runner, todo: list[Run], store: Store, board: Board) -> None:
                 with store.lease(run.dataset, run.run_id) as mine:
                     if mine and _fresh(store, run, began) is None:
                         _execute(runner, run, store, board)
-            if (result := _fresh(store, run, began)) is not None:
+            if (record := _fresh(store, run, began)) is not None:
                 waiting.remove(run)
-                board.finished(result)
+                board.finished(record.result, record.alarms())
         if len(waiting) == before:
             time.sleep(POLL)
 
@@ -171,12 +178,9 @@ def _ended(store: Store, run: Run) -> int:
     return path.stat().st_mtime_ns if path.exists() else 0
 
 
-def _fresh(store: Store, run: Run, began: dict[str, int]) -> dict[str, Any] | None:
-    """The run's result if it was written since this call began."""
-    if _ended(store, run) == began[run.run_id]:
-        return None
-    record = store.record(run.dataset, run.run_id)
-    return record.result if record else None
+def _fresh(store: Store, run: Run, began: dict[str, int]) -> Record | None:
+    """The stored run if its result was written since this call began."""
+    return None if _ended(store, run) == began[run.run_id] else store.record(run.dataset, run.run_id)
 
 
 def _together(runner: Runner, todo: list[Run], store: Store, board: Board) -> None:
@@ -186,7 +190,7 @@ def _together(runner: Runner, todo: list[Run], store: Store, board: Board) -> No
             claimed = [mine]
             broadcast_object_list(claimed)
             if claimed[0]:
-                board.finished(_execute(runner, run, store, board))
+                board.finished(_execute(runner, run, store, board), ())
 
 
 @contextmanager
@@ -195,11 +199,11 @@ def _nothing() -> Iterator[bool]:
 
 
 def _execute(runner: Runner, run: Run, store: Store, board: Board) -> dict[str, Any]:
-    watcher = RunBar(board, run, runner.steps(run), runner.grid.sections["train"].epochs)
+    viewer = RunBar(board, run, runner.steps(run), runner.grid.sections["train"].epochs)
     try:
-        return runner.execute(run, store.folder(run.dataset, run.run_id), watcher)
+        return runner.execute(run, store.folder(run.dataset, run.run_id), viewer)
     finally:
-        watcher.close()
+        viewer.close()
 
 
 def _outcome(plan: Plan, store: Store) -> Outcome:
@@ -208,6 +212,7 @@ def _outcome(plan: Plan, store: Store) -> Outcome:
         record = store.record(run.dataset, run.run_id) if run.wanted else None
         if record and record.done:
             outcome.done += 1
+            outcome.alarmed += record.result.get("errors", 0) > 0
         elif record and record.result.get("status") == "failed":
             outcome.failed.append(record.result)
     return outcome

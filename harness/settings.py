@@ -8,9 +8,11 @@ clear `BadInput` everywhere. There is no global configuration object.
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import re
 import sys
+import tomllib
 import types
 import typing
 from collections.abc import Mapping
@@ -27,6 +29,13 @@ class Word(str):
     """A value as a method string or `--set` writes it: the setting that it fills decides how it is read."""
 
 
+class Table(dict[str, str]):
+    """A setting that holds a text for each of some names; never edited once made, so that settings can be hashed."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(frozenset(self.items()))
+
+
 def knob(
     default: Any,
     help: str,
@@ -39,6 +48,7 @@ def knob(
 ) -> Any:
     """A settings field. `low`/`high` are inclusive bounds, `above` an exclusive lower one."""
     facts = {"help": help, "low": low, "high": high, "above": above, "choices": choices, "unit": unit}
+    default = Table(default) if isinstance(default, dict) else default
     return dataclasses.field(default=default, metadata=facts)
 
 
@@ -88,6 +98,8 @@ def spell(value: Any) -> str:
         return f"{value:g}" if float(f"{value:g}") == value else repr(value)
     if isinstance(value, tuple | list):
         return "|".join(spell(part) for part in value) + ("|" if len(value) < 2 else "")
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_quoted(name)} = {_quoted(value[name])}" for name in sorted(value)) + "}"
     text = str(value)
     return text if text and text == _unquoted(text.strip()) else f'"{text}"'
 
@@ -138,6 +150,11 @@ def _coerce(value: Any, hint: Any, where: str) -> Any:
             value = tuple(Word(part) for part in value.split("|") if part)
         parts = value if isinstance(value, tuple | list) else (value,)
         return tuple(_coerce(part, arguments[0], where) for part in parts)
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        table = _inline_table(value) if isinstance(value, Word) else value
+        if not isinstance(table, Mapping):
+            raise BadInput(where, f"{value!r} is not a table", 'write it like {"a name" = "its text"}')
+        return Table({_coerce(name, str, where): _coerce(table[name], str, f"{where}.{name}") for name in table})
     if isinstance(value, Word):
         value = _unquoted(value) if hint is str else literal(value)
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
@@ -152,11 +169,25 @@ def _coerce(value: Any, hint: Any, where: str) -> Any:
     return value
 
 
+def _inline_table(word: str) -> Any:
+    """The table behind `{a = "text", "another name" = "text"}` as TOML writes it, or None."""
+    try:
+        found = tomllib.loads(f"table = {word}")
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return None
+    return found["table"] if len(found) == 1 else None
+
+
 def _as_float(value: float) -> float:
     try:
         return float(value) + 0.0  # -0.0 is 0.0: one value, one spelling, one run
     except OverflowError:
         return math.inf  # refused with all that is out of range
+
+
+def _quoted(text: str) -> str:
+    """The text as a TOML string."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _unquoted(text: str) -> str:
@@ -175,3 +206,37 @@ def _range_words(facts: Mapping[str, Any]) -> str:
     if facts.get("high") is not None:
         words.append(f"up to {spell(facts['high'])}")
     return " ".join(words)
+
+
+def recording(settings: S) -> S:
+    """The same settings, which from now on remember which of them were read: see `unread`."""
+    cls = type(settings)
+    seen: set[str] = set()
+    names = {field.name for field in dataclasses.fields(typing.cast(Any, settings))}
+
+    def read(self: Any, name: str) -> Any:
+        if name in names:
+            seen.add(name)
+        return object.__getattribute__(self, name)
+
+    watched: Any = object.__new__(type(cls.__name__, (cls,), {"__getattribute__": read, "_seen": seen}))
+    for name in names:
+        object.__setattr__(watched, name, getattr(settings, name))
+    return watched
+
+
+def unread(settings: Any) -> list[str]:
+    """Settings other than their default that nobody has read since they were made by `recording`."""
+    seen = getattr(type(settings), "_seen", None)
+    if seen is None:
+        return []
+    fields = [field for field in dataclasses.fields(settings) if field.name not in seen]
+    return [field.name for field in fields if object.__getattribute__(settings, field.name) != field.default]
+
+
+def plain(settings: S) -> S:
+    """The same settings, reading which leaves no trace in what `recording` remembers: for who only watches."""
+    cls = type(settings)
+    copied: Any = object.__new__(cls.__mro__[1] if hasattr(cls, "_seen") else cls)
+    copied.__dict__.update(vars(settings))
+    return copied

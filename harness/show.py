@@ -71,8 +71,11 @@ def _changed(spec: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     known = dataset in plugins.names("datasets")  # else it came by a plugin that is not loaded now
     for field in dataclasses.fields(plugins.get("datasets", dataset).Settings if known else protocol.Data):
         value = spec.get("data", {}).get(field.name, field.default)
+        value = tuple(value) if isinstance(value, list) else value
         if value != field.default:
             yield f"data.{dataset}.{field.name}", value
+    for sentinel, told in spec.get("sentinels", {}).items():
+        yield from ((f"sentinels.{sentinel}.{name}", value) for name, value in told.items())
 
 
 def _header(record: Record, history: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -20,10 +20,14 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from harness import evaluation
-from harness.learner import Learner, Loss, row_entropy
-from harness.loading import Pick, Split, as_picks
-from harness.methods import Batch, Component, Context
+from harness.learner import Learner, Loss
+from harness.loading import Split, as_picks
+from harness.methods import Batch, Context, Trace
 from harness.protocol import Train
+from harness.sentinels import Ending, Epoch, Group, Setup, Step
+from harness.sharing import Share, epoch_picks, gather, share
+from harness.tally import Tally
+from harness.watch import Watch
 
 EVALUATION_BATCH = 128  # clips; has no influence on any number
 
@@ -32,11 +36,12 @@ class NotFinite(Exception):
     """The loss became NaN or infinite: the run is stopped, not continued on garbage."""
 
 
-class Watcher(Protocol):
+class Viewer(Protocol):
     """Who wants to see a run while it trains (the progress bar)."""
 
     def step(self, epoch: int, live: Callable[[], dict[str, str]]) -> None: ...
     def epoch(self, row: dict[str, Any]) -> None: ...
+    def alarm(self, row: dict[str, Any]) -> None: ...
 
 
 @dataclass
@@ -56,30 +61,35 @@ def train(
     metric: str,
     seed: int,
     accelerator: Accelerator,
-    watcher: Watcher,
+    viewer: Viewer,
     history: list[dict[str, Any]],
+    watch: Watch,
 ) -> Outcome:
     """Trains one run and evaluates the selected epoch; appends a row an epoch to `history` as it goes.
 
     `selection = "val"` keeps the epoch with the best validation metric, `"last"` the last one; both read `test`
     once, at the end. `"oracle"` chooses on test, as part of the field does, and is marked wherever it is shown.
     """
-    loop = _Loop(learner, splits["train"], settings, seed, accelerator, watcher)
+    chosen_on = "test" if settings.selection == "oracle" else "val"
+    loop = _Loop(learner, splits["train"], settings, metric, seed, accelerator, viewer, watch)
     outcome, kept = Outcome(history), {}
     for epoch in range(settings.epochs):
         began = time.monotonic()
         row = loop.epoch(epoch)
-        chosen_on = "test" if settings.selection == "oracle" else "val"
         probabilities = predict(learner, splits[chosen_on], accelerator)
         row[chosen_on] = _scores(probabilities, splits[chosen_on])
+        loop.judge(row, probabilities, splits[chosen_on])
         row["duration_s"] = round(time.monotonic() - began, 3)
         history.append(row)
-        watcher.epoch(row)
+        viewer.epoch(row)
         score = row[chosen_on][metric] if settings.selection != "last" else float(epoch)
         if score > outcome.score:
             outcome.score, outcome.epoch, kept = score, epoch, _weights(learner)
-    _restore(learner, kept)
+    missing = _restore(learner, kept)
     outcome.probabilities = {name: predict(learner, splits[name], accelerator) for name in ("val", "test")}
+    clips = {name: len(splits[name]) for name in outcome.probabilities}
+    predictions = {name: len(rows) for name, rows in outcome.probabilities.items()}
+    watch.ending(Ending(learner, missing, clips, predictions, outcome.epoch))
     return outcome
 
 
@@ -87,15 +97,25 @@ class _Loop:
     """One run's learner, optimiser and training clips, and what happens to them epoch by epoch."""
 
     def __init__(
-        self, learner: Learner, split: Split, settings: Train, seed: int, accelerator: Accelerator, watcher: Watcher
+        self,
+        learner: Learner,
+        split: Split,
+        settings: Train,
+        metric: str,
+        seed: int,
+        accelerator: Accelerator,
+        viewer: Viewer,
+        watch: Watch,
     ) -> None:
         self.learner, self.split, self.settings = learner, split, settings
-        self.accelerator, self.watcher = accelerator, watcher
+        self.accelerator, self.viewer, self.watch = accelerator, viewer, watch
         optimizer = _optimizer(learner, settings)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: _rate(settings, epoch))
         self.model, self.optimizer = accelerator.prepare(learner, optimizer)
         counts = torch.bincount(split.labels, minlength=split.classes)
         self.ctx = Context(model=learner.model, seed=seed, counts=counts)
+        steps = math.ceil(len(split) / settings.batch_size)
+        watch.setup(Setup(learner, _groups(learner, self.optimizer), settings, metric, steps))
 
     def epoch(self, epoch: int) -> dict[str, Any]:
         """One pass over the training clips; the row that it adds to the history, without validation."""
@@ -103,14 +123,18 @@ class _Loop:
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
         torch.manual_seed(hash((ctx.seed, epoch, rank)) % 2**31)  # dropout: repeatable, different by process
         self.model.train()
-        tally = Tally(split.classes, self.accelerator.device)
-        steps = epoch_picks(split.labels.cpu().numpy(), settings.batch_size, ctx.seed, epoch, self.learner.parts)
+        self.tally = tally = Tally(split.classes, self.accelerator.device)
+        steps = epoch_picks(split.labels_on_cpu, settings.batch_size, ctx.seed, epoch, self.learner.parts)
         shares = [share(step, rank, world, settings.accumulation) for step in steps]
         batches = split.batches([micro.picks for micros in shares for micro in micros])
+        self.picked = np.bincount(
+            [split.labels_on_cpu[at] for step in steps for at, _ in step], minlength=split.classes
+        )
         ctx.epoch = epoch
         for ctx.step, micros in enumerate(shares):
+            ctx.trace = Trace() if self.watch.due(ctx.step, len(shares)) else None
             self.step(micros, batches, tally)
-            self.watcher.step(epoch, tally.live)
+            self.viewer.step(epoch, tally.live)
         rates = {group["name"]: group["lr"] for group in self.optimizer.param_groups}
         self.schedule.step()
         return {"epoch": epoch, "lr": rates, **tally.row(self.accelerator)}
@@ -126,142 +150,46 @@ class _Loop:
                 # DDP averages over processes; this weight makes the sum the mean over the global batch
                 accelerator.backward(loss.total * (micro.weight * accelerator.num_processes))
             tally.add(loss, batch, micro.weight)
+        if ctx.trace is not None:
+            self.watch.step(Step(ctx, self.learner, loss, ctx.trace))
         if self.settings.clip_norm:
             tally.norm(accelerator.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm))
         self.optimizer.step()
+        tally.skipped += bool(getattr(self.optimizer, "step_was_skipped", False))
         self.optimizer.zero_grad()
-        ctx.gather = lambda rows: _gather(accelerator, rows, real=any(micro.weight for micro in micros))
+        ctx.gather = lambda rows: gather(accelerator, rows, real=any(micro.weight for micro in micros))
         with torch.no_grad():
             for part in self.learner.parts:
                 part.after_step(ctx)
 
-
-# ── who gets which clips ────────────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass
-class Share:
-    """A micro-batch of one process and the share of the global batch's loss that it stands for.
-
-    `first` is the place of its first clip in the global batch.
-    """
-
-    picks: list[Pick]
-    weight: float
-    first: int = 0
-
-
-def epoch_picks(
-    labels: np.ndarray, batch_size: int, seed: int, epoch: int, parts: Sequence[Component] = ()
-) -> list[list[Pick]]:
-    """The epoch's global batches: random order (or a component's), a random augmented view for each clip.
-
-    The last batch is as uneven as it comes: no clip is dropped, none is doubled.
-    """
-    rng = np.random.default_rng([seed, epoch])
-    orders = (part.sampler(labels, rng) for part in parts)
-    order = next((order for order in orders if order is not None), None)
-    order = rng.permutation(len(labels)) if order is None else order
-    picks = as_picks(order, rng.integers(2**31, size=len(order)))
-    return [picks[start : start + batch_size] for start in range(0, len(picks), batch_size)]
+    def judge(self, row: dict[str, Any], probabilities: np.ndarray, split: Split) -> None:
+        """Lets the sentinels look at an epoch. Raises `NotFinite`, and `Alarmed` where an alarm is to stop the run."""
+        tally = self.tally
+        facts = Epoch(
+            number=row["epoch"],
+            row=row,
+            confusion=tally.table,
+            picked=self.picked,
+            probabilities=probabilities,
+            labels=split.labels_on_cpu,
+            rates=row["lr"],
+            learner=self.learner,
+            steps=self.ctx.step + 1,
+            skipped=tally.skipped,
+            scale=scaler.get_scale() if (scaler := self.accelerator.scaler) is not None else None,
+        )
+        self.watch.epoch(facts)
+        if not all(map(math.isfinite, row["losses"].values())):
+            mend = "lower the learning rate or see the inputs"
+            raise NotFinite(f"the loss is no number any more: {row['losses']}; {mend}")
+        if self.watch.stop and _any(self.accelerator, self.watch.errors):
+            self.watch.end()
 
 
-def share(step: list[Pick], rank: int, world: int, accumulation: int) -> list[Share]:
-    """This process's micro-batches of a global batch: consecutive, of even size, so that neighbours stay together.
-
-    Every process gets at least one (DDP waits for all): where there are too few clips, the first clip again
-    with weight 0, which adds nothing to gradients or metrics.
-    """
-    everyone = _pieces(step, world)
-    first, shares = sum(map(len, everyone[:rank])), []
-    for piece in filter(None, _pieces(everyone[rank], accumulation)):
-        shares.append(Share(piece, len(piece) / len(step), first))
-        first += len(piece)
-    return shares or [Share(step[:1], 0.0)]
-
-
-def _pieces(picks: list[Pick], count: int) -> list[list[Pick]]:
-    size = math.ceil(len(picks) / count / 2) * 2 if count > 1 else len(picks)
-    return [picks[start * size : (start + 1) * size] for start in range(count)]
-
-
-def _gather(accelerator: Accelerator, rows: Tensor, *, real: bool = True) -> Tensor:
-    """Rows of all processes in the order of the global batch, without the fillers of empty shares."""
-    rows = rows if real else rows[:0]
-    if accelerator.num_processes == 1:
-        return rows
-    counts = accelerator.gather(torch.tensor([len(rows)], device=rows.device)).tolist()
-    padded = rows.new_zeros((max(counts), *rows.shape[1:]))
-    padded[: len(rows)] = rows
-    parts = accelerator.gather(padded).split(max(counts))
-    return torch.cat([part[:count] for part, count in zip(parts, counts, strict=True)])
-
-
-# ── what an epoch adds up to ────────────────────────────────────────────────────────────────────────────────
-
-
-class Tally:
-    """Sums of an epoch, kept on the device and read once: loss terms, confusion counts, gradient norm."""
-
-    def __init__(self, classes: int, device: torch.device) -> None:
-        self.sums: dict[str, Tensor] = {}
-        self.weights: dict[str, float] = {}
-        self.share = torch.zeros((), device=device)
-        self.confusion = torch.zeros(classes * classes, device=device)
-        self.norms: list[Tensor] = []
-        self.targets = torch.eye(classes)
-
-    def add(self, loss: Loss, batch: Batch, weight: float) -> None:
-        values = {"total": loss.total, **{name: value for name, (_, value) in loss.terms.items()}}
-        for name, value in values.items():
-            self.sums[name] = self.sums.get(name, 0) + value.detach() * weight
-        self.weights = {name: factor for name, (factor, _) in loss.terms.items()}
-        self.share += weight
-        if weight:
-            cells = batch.label * loss.logits.shape[1] + loss.logits.detach().argmax(-1)
-            self.confusion += torch.bincount(cells, minlength=len(self.confusion))
-        self.targets = loss.targets.detach()
-
-    def live(self) -> dict[str, str]:
-        """The epoch so far, spelled for a progress bar: the loss, and its terms with their λ."""
-        share = float(self.share) or 1.0
-        means = {name: float(value) / share for name, value in self.sums.items()}
-        found = {"loss": f"{means.pop('total'):.3f}"}
-        if len(means) > 1:
-            found |= {name: f"{self.weights[name]:g}×{value:.3f}" for name, value in means.items()}
-        return found
-
-    def norm(self, value: Any) -> None:
-        if value is not None:
-            self.norms.append(torch.as_tensor(value).detach())
-
-    def row(self, accelerator: Accelerator) -> dict[str, Any]:
-        """The epoch in plain numbers, over all processes. Raises `NotFinite` for a loss that is none."""
-        names = list(self.sums)
-        packed = torch.cat([torch.stack([self.sums[name] for name in names]), self.share[None], self.confusion])
-        packed = accelerator.reduce(packed, "sum").cpu()
-        losses = dict(zip(names, (packed[: len(names)] / packed[len(names)]).tolist(), strict=True))
-        if not all(map(math.isfinite, losses.values())):
-            raise NotFinite(f"the loss is no number any more: {losses}; lower the learning rate or see the inputs")
-        classes = math.isqrt(len(self.confusion))
-        table = packed[len(names) + 1 :].reshape(classes, classes).numpy()
-        return {
-            "losses": losses,
-            "weights": self.weights,
-            "gradient_norm": float(torch.stack(self.norms).mean()) if self.norms else None,
-            "train": {"war": float(table.trace() / table.sum()), "uar": float(evaluation.recalls(table).mean())},
-            "target": _target_facts(self.targets.cpu()),
-        }
-
-
-def _target_facts(targets: Tensor) -> dict[str, float]:
-    """Whether M teaches anything: entropy over log K (1: uniform), mass on the label, argmax at the label."""
-    classes = len(targets)
-    return {
-        "entropy": float(row_entropy(targets).mean() / math.log(classes)),
-        "true_mass": float(targets.diagonal().mean()),
-        "argmax_is_label": float((targets.argmax(-1) == torch.arange(classes)).float().mean()),
-    }
+def _any(accelerator: Accelerator, found: object) -> bool:
+    """Whether any process found something: all must leave a run together, or one would wait for ever."""
+    flag = torch.tensor([float(bool(found))], device=accelerator.device)
+    return bool(accelerator.reduce(flag, "sum").item())
 
 
 # ── evaluation ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -278,11 +206,11 @@ def predict(learner: Learner, split: Split, accelerator: Accelerator) -> np.ndar
         for batch in split.batches([as_picks(chunk, [None] * len(chunk)) for chunk in chunks]):
             logits = learner.model(learner.model.features(batch)).logits
             rows.append(torch.softmax(logits.float(), dim=-1))
-    return _gather(accelerator, torch.cat(rows)).cpu().numpy()
+    return gather(accelerator, torch.cat(rows)).cpu().numpy()
 
 
 def _scores(probabilities: np.ndarray, split: Split) -> dict[str, float]:
-    return evaluation.measure(probabilities, split.labels.cpu().numpy(), ("war", "uar"))
+    return evaluation.measure(probabilities, split.labels_on_cpu, ("war", "uar"))
 
 
 # ── optimiser ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -293,6 +221,20 @@ def _optimizer(learner: Learner, settings: Train) -> torch.optim.Optimizer:
     if settings.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=settings.lr, momentum=settings.momentum)
     return torch.optim.AdamW(groups, lr=settings.lr, betas=(settings.momentum, 0.999))
+
+
+def _groups(learner: Learner, optimizer: Any) -> tuple[Group, ...]:
+    """The optimiser's groups as they are, not as they were asked for, by the parameters' names in the learner."""
+    names = {id(parameter): name for name, parameter in learner.named_parameters()}
+    members: dict[str, dict[str, torch.nn.Parameter]] = {}
+    decays: dict[str, dict[str, float]] = {}
+    rates: dict[str, float] = {}
+    for group in optimizer.param_groups:
+        name, found = group["name"], {names[id(p)]: p for p in group["params"] if id(p) in names}
+        rates[name] = group.get("initial_lr", group["lr"])
+        members.setdefault(name, {}).update(found)
+        decays.setdefault(name, {}).update(dict.fromkeys(found, group["weight_decay"]))
+    return tuple(Group(name, rates[name], found, decays[name]) for name, found in members.items())
 
 
 def _rate(settings: Train, epoch: int) -> float:
@@ -312,8 +254,11 @@ def _weights(learner: Learner) -> dict[str, Tensor]:
     return {name: state[name].detach().clone() for name in changing & set(state)}
 
 
-def _restore(learner: Learner, kept: dict[str, Tensor]) -> None:
+def _restore(learner: Learner, kept: dict[str, Tensor]) -> tuple[str, ...]:
+    """Puts kept weights back, and names those that should have come back and did not."""
     state = learner.model.state_dict()
     with torch.no_grad():
         for name, value in kept.items():
-            state[name].copy_(value)
+            if name in state:
+                state[name].copy_(value)
+    return tuple(sorted(set(_weights(learner)) ^ set(kept)))

@@ -6,8 +6,10 @@ normalises on its own device, so that frames travel and are kept at a quarter of
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,13 +24,19 @@ from harness.protocol import Model
 
 @dataclass
 class Clip:
-    """A loaded CLIP model: its open_clip module, tokenizer, picture size and feature width."""
+    """A loaded CLIP model: its open_clip module, tokenizer, picture size and feature width.
+
+    `missing` names its tensors that a weights file did not have, `unexpected` those of the file that it has no
+    place for. Loading refuses both, so there are some only where somebody loads less strictly.
+    """
 
     model: Any
     tokenizer: Any
     size: int
     width: int
     trunk: Trunk
+    missing: tuple[str, ...] = ()
+    unexpected: tuple[str, ...] = ()
 
 
 class Trunk(nn.Module):
@@ -65,13 +73,12 @@ def load(model: Model) -> Clip:
     source = weights.source(model)
     logging.getLogger().setLevel(max(logging.WARNING, logging.getLogger().level))
     try:
-        if model.name == "tiny" and not model.pretrained:
-            clip = open_clip.create_model(name, load_weights=True)
-        elif model.name == "tiny":
-            clip = open_clip.create_model(name, load_weights=False)
-            open_clip.load_checkpoint(clip, source, strict=True)
+        if Path(source).is_file():
+            with _quietly():
+                clip = open_clip.create_model(name, load_weights=False)
+            fit = open_clip.load_checkpoint(clip, source, strict=True)
         else:
-            clip = open_clip.create_model(name, pretrained=source, weights_only=True)
+            clip, fit = open_clip.create_model(name, pretrained=source, weights_only=True), None
     except Exception as error:
         raise BadInput(
             "model.pretrained", f"can't load {source!r} for {model.name}: {_first_line(error)}", _mend(source)
@@ -83,7 +90,20 @@ def load(model: Model) -> Clip:
     trunk = Trunk(visual, tuple(mean), tuple(std))
     with torch.no_grad():
         width = trunk(torch.zeros(1, size, size, 3, dtype=torch.uint8)).shape[-1]
-    return Clip(clip.float().eval(), open_clip.get_tokenizer(name), size, width, trunk)
+    missing, unexpected = (tuple(getattr(fit, kind, ())) for kind in ("missing_keys", "unexpected_keys"))
+    return Clip(clip.float().eval(), open_clip.get_tokenizer(name), size, width, trunk, missing, unexpected)
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Without open_clip's warning of random weights, which are loaded in the next line."""
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        root.setLevel(level)
 
 
 def _mend(source: str) -> str:

@@ -13,7 +13,10 @@ from harness.clips import Clip, Scan, as_dataset
 from harness.learner import Learner, components_of
 from harness.loading import FeatureSplit
 from harness.model import VideoModel
-from harness.protocol import Model
+from harness.protocol import Face, Model
+from harness.sentinels import Reading
+from harness.shelf import Rows
+from harness.watch import Watch
 
 torch.set_num_threads(1)  # test workers share the cores
 
@@ -37,6 +40,7 @@ class Silent:
 
     def step(self, epoch, live): ...
     def epoch(self, row): ...
+    def alarm(self, row): ...
 
 
 def small_learner(method: str, **model_settings) -> Learner:
@@ -58,6 +62,13 @@ def make_learner_once():
     return functools.cache(small_learner)
 
 
+def in_memory(features: torch.Tensor) -> Rows:
+    """`[V, N, T, D]` as if they had been mapped from a cache."""
+    views, clips = features.shape[:2]
+    places = torch.stack(torch.meshgrid(torch.arange(views), torch.arange(clips), indexing="ij"), dim=-1)
+    return Rows(list(features), places)
+
+
 def make_splits():
     """Random features whose mean tells the class: 23 clips to train on, so that the last batch is uneven."""
     rng = torch.Generator().manual_seed(0)
@@ -68,9 +79,33 @@ def make_splits():
         index = as_dataset(Scan(Path(), clips, [], {}, False, name), ("happy", "sad", "angry"))
         centre = torch.tensor([clip.label for clip in clips], dtype=torch.float32)[None, :, None, None]
         face, context = (centre + torch.randn(views, size, 4, 64, generator=rng) for _ in range(2))
-        return FeatureSplit(index, Features(clips, face, context, {}, []), device)
+        return FeatureSplit(index, Features(clips, in_memory(face), in_memory(context), {}, []), device)
 
     return {"train": split("train", 23, 2), "val": split("val", 9, 1), "test": split("test", 10, 1)}
+
+
+def make_watch(splits, tell=print) -> Watch:
+    """All sentinels, as a run of these splits would have them: data first."""
+    watch = Watch({}, tell)
+    clips = [Clip(id, "", label, name) for name, split in splits.items() for id, label in _clips_of(split)]
+    watch.reading(
+        Reading(
+            dataset="synthetic",
+            classes=("happy", "sad", "angry"),
+            descriptions=DESCRIPTIONS,
+            scan=Scan(Path(), clips, [], {}, False, "synthetic", clips),
+            face=Face(missing="full-frame"),
+            labels={name: split.labels_on_cpu for name, split in splits.items()},
+            boxes={},
+            unreadable=(),
+            twins=(),
+        )
+    )
+    return watch
+
+
+def _clips_of(split):
+    return zip(split.index["id"][:], split.labels_on_cpu.tolist(), strict=True)
 
 
 @pytest.fixture

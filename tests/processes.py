@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import torch
-from conftest import Silent, make_splits, small_learner
+from conftest import Silent, make_splits, make_watch, small_learner
 
 from harness import launch, training
 from harness.protocol import Train
@@ -22,12 +22,20 @@ def records(methods, accelerator, **train) -> dict:
     found = {}
     for method in methods:
         torch.manual_seed(0)
-        learner, history = small_learner(method, dropout=0.0), []
+        learner, splits, history = small_learner(method, dropout=0.0), make_splits(), []
         for module in learner.modules():  # components have their own dropout
             if isinstance(module, torch.nn.Dropout):
                 module.p = 0.0
         outcome = training.train(
-            learner, make_splits(), dataclasses.replace(SETTINGS, **train), "war", 0, accelerator, Silent(), history
+            learner,
+            splits,
+            dataclasses.replace(SETTINGS, **train),
+            "war",
+            0,
+            accelerator,
+            Silent(),
+            history,
+            make_watch(splits),
         )
         state = {name: value.double().sum().item() for name, value in learner.state_dict().items()}
         rows = [{key: row[key] for key in ("losses", "weights", "train", "val", "target")} for row in history]

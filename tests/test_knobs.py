@@ -11,11 +11,11 @@ import json
 import pytest
 import torch
 from accelerate import Accelerator
-from conftest import Silent
+from conftest import Silent, make_watch
 
 from harness import cache, grammar, miniature, plugins, protocol, training, trunk
-from harness.clips import scan
 from harness.protocol import Clips, Face, Model, Train
+from harness.scan import scan
 
 # Base values in which a setting can be felt within a few epochs, where its default can't.
 BASE = {
@@ -88,7 +88,8 @@ def record(make_learner, splits, method: str, train: Train, **model) -> str:
 
     torch.manual_seed(0)
     learner = make_learner(method, **model)
-    outcome = training.train(learner, splits, train, train.metric or "war", 0, Accelerator(cpu=True), Silent(), [])
+    metric, watch = train.metric or "war", make_watch(splits)
+    outcome = training.train(learner, splits, train, metric, 0, Accelerator(cpu=True), Silent(), [], watch)
     rows = [{**row, "duration_s": 0} for row in outcome.history]
     digest = hashlib.sha256(json.dumps([rows, outcome.epoch], sort_keys=True).encode())
     for name, value in sorted(learner.state_dict().items()):
@@ -165,6 +166,7 @@ def test_the_knob_test_reaches_every_setting_of_the_product():
 
 # ── settings that act on pictures: each must change what the trunk sees ─────────────────────────────────────
 
+CENTRED = Face(missing="center-crop")
 PICTURES = {
     "frames": 4,
     "views": 3,
@@ -173,7 +175,9 @@ PICTURES = {
     "flip": 1.0,
     "grey": 1.0,
     "unreadable": "skip",
+    "max_absent": 0.5,
 }
+BY_SCAN = {"unreadable", "max_absent"}  # what they stop or let pass is shown by tests of the cache and of the scan
 BOXES = {"missing": "full-frame", "margin": 5, "max_missing": 0.0001}
 
 
@@ -190,9 +194,9 @@ def caer(tmp_path_factory):
 
 def pictures(root, clips=None, face=None) -> str:
     adapter = plugins.get("datasets", "caer")
-    found = scan(adapter(adapter.Settings(), root), Train(), face or Face())
+    found = scan(adapter(adapter.Settings(), root), Train(), face or CENTRED, Clips())
     views = cache.Views(
-        dataclasses.replace(Clips(frames=3, views=2, flip=0.0, grey=0.0), **(clips or {})), face or Face(), 32
+        dataclasses.replace(Clips(frames=3, views=2, flip=0.0, grey=0.0), **(clips or {})), face or CENTRED, 32
     )
     digest = hashlib.sha256()
     for clip in found.clips:
@@ -203,21 +207,21 @@ def pictures(root, clips=None, face=None) -> str:
     return digest.hexdigest()
 
 
-@pytest.mark.parametrize("name", sorted(set(PICTURES) - {"unreadable"}))
+@pytest.mark.parametrize("name", sorted(set(PICTURES) - BY_SCAN))
 def test_every_setting_of_clips_changes_what_the_trunk_sees(name, caer):
     assert pictures(caer, {name: PICTURES[name]}) != pictures(caer)
 
 
 @pytest.mark.parametrize("name", ["missing", "margin"])
 def test_every_setting_of_face_changes_what_the_trunk_sees(name, caer):
-    assert pictures(caer, face=Face(**{name: BOXES[name]})) != pictures(caer)
+    assert pictures(caer, face=Face(**{"missing": "center-crop", name: BOXES[name]})) != pictures(caer)
 
 
 def test_the_largest_share_of_missing_boxes_is_a_limit(caer):
     from harness.errors import BadInput
 
     with pytest.raises(BadInput, match="max_missing"):
-        pictures(caer, face=Face(max_missing=BOXES["max_missing"]))
+        pictures(caer, face=Face(missing="center-crop", max_missing=BOXES["max_missing"]))
 
 
 # ── settings that need more than synthetic features ─────────────────────────────────────────────────────────
@@ -228,7 +232,9 @@ def test_data_settings_change_what_is_read(caer, tmp_path):
     root = caer.parent / "RAER"
 
     def ids(train):
-        return [(clip.id, clip.split) for clip in scan(adapter(adapter.Settings(), root), train, Face()).clips]
+        return [
+            (clip.id, clip.split) for clip in scan(adapter(adapter.Settings(), root), train, CENTRED, Clips()).clips
+        ]
 
     whole = ids(Train())
     assert ids(Train(holdout=0.45)) != whole
@@ -239,7 +245,8 @@ def test_the_metric_selects_the_epoch(make_learner, splits):
     def chosen(metric):
         train = dataclasses.replace(base_of("train", Train), metric=metric)
         learner = make_learner("prompt")
-        outcome = training.train(learner, splits, train, metric, 0, Accelerator(cpu=True), Silent(), [])
+        watch = make_watch(splits)
+        outcome = training.train(learner, splits, train, metric, 0, Accelerator(cpu=True), Silent(), [], watch)
         return outcome.score, max(row["val"][metric] for row in outcome.history)
 
     for metric in ("war", "uar"):

@@ -124,7 +124,7 @@ def test_the_same_runs_give_the_same_bytes_in_whatever_order_they_were_made(tmp_
     first = report(store_of(tmp_path / "a", plan, order=1), "demo", tmp_path / "out-a").parent
     again = report(store_of(tmp_path / "elsewhere" / "b", plan, order=2), "demo", tmp_path / "out-b").parent
     assert files(first) == files(again)
-    assert set(files(first)) == {"README.md", "results.csv", "ablation.csv", "figures/effects.svg"}
+    assert set(files(first)) == {"README.md", "results.csv", "ablation.csv", "copies.json", "figures/effects.svg"}
 
 
 def test_reading_runs_imports_no_training_library():
@@ -270,11 +270,11 @@ def test_alarms_are_counted_in_the_table_and_named_below(tmp_path):
     plan = plan_of(["caer"], [0])
     store = store_of(tmp_path / "runs", plan)
     row = plan["runs"][-1]
-    save_run(tmp_path / "runs", row, 0.5, result={"alarms": 1})
+    save_run(tmp_path / "runs", row, 0.5, result={"alarms": 2, "errors": 1})
     alarm = {"sentinel": "flat-target", "severity": "error", "epoch": 3, "message": "99 % of log K"}
     write(tmp_path / "runs" / "caer" / row["run_id"] / "alarms.jsonl", alarm)
     page = report(store, "demo", tmp_path / "out").read_text()
-    assert "⚠ 1 alarm" in page
+    assert "⚠ 1 error; △ 1 warning" in page
     assert "flat-target" in page and row["run_id"] in page and "99 % of log K" in page
 
 

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.clips import Clip, Note, Scan, as_dataset, hold_out, natural, scan
+from harness.clips import Clip, Note, Scan, as_dataset, natural
 from harness.errors import BadInput
-from harness.protocol import Face, Train
+from harness.protocol import Clips, Face, Train
+from harness.scan import hold_out, scan
 
 BOX = {"": (1.0, 2.0, 3.0, 4.0)}
 lenient = Face(max_missing=1.0)
@@ -53,14 +54,14 @@ def test_a_missing_root_is_bad_input_that_says_what_to_set(tmp_path: Path) -> No
     source = Made(tmp_path, [])
     source.root = tmp_path / "nowhere"
     with pytest.raises(BadInput, match=r"nowhere: no such folder .*data\.made\.root"):
-        scan(source, Train(), lenient)
+        scan(source, Train(), lenient, Clips())
 
 
 def test_a_root_one_folder_too_high_is_recognised(tmp_path: Path) -> None:
     source = Made(tmp_path, three_splits(), write=False)
     (tmp_path / "Made").mkdir()
     with pytest.raises(BadInput, match=r"did you mean .*Made"):
-        scan(source, Train(), lenient)
+        scan(source, Train(), lenient, Clips())
 
 
 @pytest.mark.parametrize(
@@ -75,7 +76,7 @@ def test_paths_that_leave_the_root_are_refused(tmp_path: Path, media: str) -> No
     (source.root / "link.avi").symlink_to(outside / "secret.avi")
     source.given.append(Clip("sly", media, 0, "train"))
     with pytest.raises(BadInput, match="leads outside"):
-        scan(source, Train(), lenient)
+        scan(source, Train(), lenient, Clips())
 
 
 def test_links_within_the_root_are_fine_and_so_is_a_linked_root(tmp_path: Path) -> None:
@@ -84,7 +85,7 @@ def test_links_within_the_root_are_fine_and_so_is_a_linked_root(tmp_path: Path) 
     source.given.append(clip("again"))
     (tmp_path / "linked").symlink_to(tmp_path / "root")
     source.root = tmp_path / "linked"
-    assert len(scan(source, Train(), lenient).clips) == 37
+    assert len(scan(source, Train(), lenient, Clips()).clips) == 37
 
 
 def test_a_frame_that_links_outside_is_refused(tmp_path: Path) -> None:
@@ -94,29 +95,38 @@ def test_a_frame_that_links_outside_is_refused(tmp_path: Path) -> None:
     (source.root / "sly/1.png").symlink_to(tmp_path / "secret.png")
     source.given.append(Clip("sly", "sly", 0, "train"))
     with pytest.raises(BadInput, match="leads outside"):
-        scan(source, Train(), lenient)
+        scan(source, Train(), lenient, Clips())
 
 
 def test_repeated_ids_name_both_splits(tmp_path: Path) -> None:
     source = Made(tmp_path, [*three_splits(), clip("train/0/0", 0, "test")])
     with pytest.raises(BadInput, match="train/0/0: is in `train` and again in `test`"):
-        scan(source, Train(), lenient)
+        scan(source, Train(), lenient, Clips())
 
 
 @pytest.mark.parametrize("label", [-1, 3])
 def test_labels_out_of_range_are_named(tmp_path: Path, label: int) -> None:
     source = Made(tmp_path, [*three_splits(), clip("odd", label)])
     with pytest.raises(BadInput, match=f"odd: label {label} is outside 0..2"):
-        scan(source, Train(), lenient)
+        scan(source, Train(), lenient, Clips())
 
 
 def test_clips_without_media_are_left_out_and_noted_once(tmp_path: Path) -> None:
     source = Made(tmp_path, three_splits())
     source.given += [clip(f"gone/{i}") for i in range(5)]
-    found = scan(source, Train(), lenient)
+    found = scan(source, Train(), lenient, Clips(max_absent=0.5))
     assert len(found.clips) == 36
+    assert [c.id for c in found.absent] == [f"gone/{i}" for i in range(5)]
     assert kinds(found)["label-without-video"] == 5
     assert "gone/0, gone/1, gone/2, …" in next(n.message for n in found.notes if n.kind == "label-without-video")
+
+
+def test_a_split_that_lacks_much_of_what_is_labelled_is_refused(tmp_path: Path) -> None:
+    source = Made(tmp_path, three_splits())
+    source.given += [clip("test/gone", split="test")]
+    with pytest.raises(BadInput, match=r"1 of 13 clips of test are not in this copy.*test/gone.*clips\.max_absent"):
+        scan(source, Train(), lenient, Clips())
+    assert len(scan(source, Train(), lenient, Clips(max_absent=0.08)).clips) == 36
 
 
 def test_a_folder_with_another_number_of_frames_than_listed_is_noted(tmp_path: Path) -> None:
@@ -125,14 +135,14 @@ def test_a_folder_with_another_number_of_frames_than_listed_is_noted(tmp_path: P
     for i in range(3):
         (source.root / f"f/{i}.jpg").write_bytes(b"x")
     source.given.append(Clip("f", "f", 0, "train", frames=4))
-    assert kinds(scan(source, Train(), lenient))["frame-count"] == 1
+    assert kinds(scan(source, Train(), lenient, Clips()))["frame-count"] == 1
 
 
 def test_an_official_val_is_left_alone_and_a_missing_one_is_made_and_noted(tmp_path: Path) -> None:
     source = Made(tmp_path, three_splits())
-    assert "val-made" not in kinds(scan(source, Train(), lenient))
+    assert "val-made" not in kinds(scan(source, Train(), lenient, Clips()))
     source.given = [c for c in source.given if c.split != "val"]
-    found = scan(source, Train(holdout=0.25), lenient)
+    found = scan(source, Train(holdout=0.25), lenient, Clips())
     held = [c for c in found.clips if c.split == "val"]
     assert Counter(c.label for c in held) == {0: 1, 1: 1, 2: 1}
     assert kinds(found)["val-made"] == 3
@@ -173,23 +183,23 @@ def test_a_hold_out_by_person_still_comes_near_the_share() -> None:
 def test_a_person_on_both_sides_of_official_splits_is_noted(tmp_path: Path) -> None:
     clips = [replace(c, subject=c.id.split("/")[0]) for c in three_splits()]
     clips[-1] = replace(clips[-1], subject="train")
-    assert kinds(scan(Made(tmp_path, clips), Train(), lenient))["subject-leak"] == 13
+    assert kinds(scan(Made(tmp_path, clips), Train(), lenient, Clips()))["subject-leak"] == 13
 
 
 def test_a_limit_keeps_the_same_few_of_each_class_and_split(tmp_path: Path) -> None:
     source = Made(tmp_path, three_splits())
-    found = scan(source, Train(limit=2), lenient)
+    found = scan(source, Train(limit=2), lenient, Clips())
     assert set(Counter((c.split, c.label) for c in found.clips).values()) == {2}
     source.given.reverse()
-    assert scan(source, Train(limit=2), lenient).clips == found.clips
-    assert {c.id for c in scan(source, Train(limit=1), lenient).clips} < {c.id for c in found.clips}
+    assert scan(source, Train(limit=2), lenient, Clips()).clips == found.clips
+    assert {c.id for c in scan(source, Train(limit=1), lenient, Clips()).clips} < {c.id for c in found.clips}
 
 
 @pytest.mark.parametrize("missing", ["center-crop", "full-frame", "skip"])
 def test_missing_boxes_are_counted_noted_and_skipped_if_so_wished(tmp_path: Path, missing: str) -> None:
     clips = three_splits(face=BOX)
     clips[0] = replace(clips[0], face=None)
-    found = scan(Made(tmp_path, clips), Train(), Face(missing=missing))
+    found = scan(Made(tmp_path, clips), Train(), Face(missing=missing, max_missing=0.1), Clips())
     assert found.has_boxes
     assert found.faces["train"] == {"found": 11, "missing": 1}
     assert len(found.clips) == (35 if missing == "skip" else 36)
@@ -200,18 +210,18 @@ def test_missing_boxes_stop_where_they_are_errors_or_too_many(tmp_path: Path) ->
     clips = three_splits(face=BOX)
     clips[0] = replace(clips[0], face=None)
     with pytest.raises(BadInput, match="1 clips have no face box: train/0/0"):
-        scan(Made(tmp_path, clips), Train(), Face(missing="error"))
-    with pytest.raises(BadInput, match=r"1 of 36 clips have no box, more than face\.max_missing"):
-        scan(Made(tmp_path, clips), Train(), Face(max_missing=0.01))
-    found = scan(Made(tmp_path, three_splits()), Train(), Face())
+        scan(Made(tmp_path, clips), Train(), Face(missing="error", max_missing=0.1), Clips())
+    with pytest.raises(BadInput, match=r"1 of 12 clips of train have no box, more than face\.max_missing"):
+        scan(Made(tmp_path, clips), Train(), Face(max_missing=0.01), Clips())
+    found = scan(Made(tmp_path, three_splits()), Train(), Face(), Clips())
     assert not found.has_boxes, "a set that never had boxes has none to miss"
 
 
 def test_the_fingerprint_follows_the_copy_and_not_its_place(tmp_path: Path) -> None:
     source = Made(tmp_path / "a", three_splits(face=BOX))
-    first = scan(source, Train(), Face()).fingerprint
+    first = scan(source, Train(), Face(), Clips()).fingerprint
     shutil.copytree(tmp_path / "a", tmp_path / "b")
-    assert scan(Made(tmp_path / "b", source.given[::-1], write=False), Train(), Face()).fingerprint == first
+    assert scan(Made(tmp_path / "b", source.given[::-1], write=False), Train(), Face(), Clips()).fingerprint == first
     for change in (
         {"label": 1},
         {"split": "val"},
@@ -220,9 +230,9 @@ def test_the_fingerprint_follows_the_copy_and_not_its_place(tmp_path: Path) -> N
         {"body": BOX[""]},
     ):
         changed = [replace(source.given[0], **change), *source.given[1:]]
-        assert scan(Made(tmp_path / "b", changed, write=False), Train(), Face()).fingerprint != first
+        assert scan(Made(tmp_path / "b", changed, write=False), Train(), Face(), Clips()).fingerprint != first
     (tmp_path / "b/train/0/0.avi").write_bytes(b"longer than before")
-    assert scan(Made(tmp_path / "b", source.given, write=False), Train(), Face()).fingerprint != first
+    assert scan(Made(tmp_path / "b", source.given, write=False), Train(), Face(), Clips()).fingerprint != first
 
 
 def test_frames_sort_as_people_count() -> None:
@@ -233,7 +243,7 @@ def test_the_index_is_a_dataset_with_class_names_boxes_and_our_fingerprint(tmp_p
     clips = three_splits(face=BOX)
     clips[0] = replace(clips[0], face={"1.jpg": (0.0, 1.0, 2.0, 3.0), "2.jpg": (4.0, 5.0, 6.0, 7.0)}, subject="p")
     clips[1] = replace(clips[1], face=None, body=(1.0, 1.0, 9.0, 9.0))
-    found = scan(Made(tmp_path, clips), Train(), lenient)
+    found = scan(Made(tmp_path, clips), Train(), lenient, Clips())
     dataset = as_dataset(found, Made.classes)
     assert dataset._fingerprint == found.fingerprint
     assert len(dataset) == 36

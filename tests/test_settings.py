@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,7 @@ class Sample:
     text: str = knob("", "any text")
     steps: tuple[int, ...] = knob((10, 15), "epochs", low=1)
     maybe: int | None = knob(None, "a number or nothing", low=0)
+    words: Mapping[str, str] = knob({}, "a text for each name")
 
 
 numbers = st.integers(-(2**63) + 1, 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False)
@@ -62,6 +64,7 @@ def test_a_spelled_literal_is_a_fixed_point(word: str) -> None:
             "text": text,
             "steps": st.lists(st.integers(1, 10**6), max_size=4).map(tuple),
             "maybe": st.none() | st.integers(0, 10**6),
+            "words": st.dictionaries(text, text, max_size=4),
         },
     )
 )
@@ -70,7 +73,7 @@ def test_a_setting_reads_the_word_that_spells_it(values: dict[str, Any]) -> None
     assert parse(Sample, words, "sample") == parse(Sample, values, "sample") == Sample(**values)
 
 
-@given(st.dictionaries(st.sampled_from(["count", "rate", "on", "kind", "text", "steps", "maybe", "other"]), toml))
+@given(st.dictionaries(st.sampled_from([*(row["name"] for row in describe(Sample)), "other"]), toml))
 def test_any_toml_value_gives_settings_or_bad_input(values: dict[str, Any]) -> None:
     try:
         found = parse(Sample, values, "sample")
@@ -113,6 +116,8 @@ def test_a_text_setting_keeps_its_word_as_it_stands(word: str) -> None:
         ("rate", 0.0), ("rate", math.inf), ("rate", math.nan), ("rate", 10**400), ("rate", True), ("rate", "fast"),
         ("free", -math.inf), ("on", 1), ("on", "yes"), ("kind", "median"), ("kind", ["mean"]),
         ("text", True), ("text", "two\nlines"), ("text", "null\0"), ("text", {}),
+        ("words", "a"), ("words", ["a"]), ("words", Word("{a = 'b'")), ("words", Word("{a = 'b'}\nc = 'd'")),
+        ("words", {"two\nlines": "a"}), ("words", Word("[" * 10**5)),
         ("steps", [10, 0]), ("steps", [[10]]), ("steps", ["ten"]), ("steps", None), ("maybe", -1), ("maybe", "x"),
     ],
 )  # fmt: skip
@@ -120,6 +125,25 @@ def test_a_wrong_value_is_refused_with_its_place(key: str, value: Any) -> None:
     with pytest.raises(BadInput) as caught:
         parse(Sample, {key: value}, "sample")
     assert caught.value.where == f"sample.{key}" and caught.value.mend
+
+
+@pytest.mark.parametrize("table", [{"Very low": True}, Word("{'Very low' = 1979-05-27}"), {"Very low": {"a": "b"}}])
+def test_a_wrong_text_in_a_table_is_named_with_its_key(table: Any) -> None:
+    with pytest.raises(BadInput, match=r"sample\.words\.Very low: .* is not text"):
+        parse(Sample, {"words": table}, "sample")
+
+
+def test_a_table_is_written_as_toml_writes_it() -> None:
+    read = parse(Sample, {"words": Word("""{Sad = "a 'tear'", 'Very low' = 'x | y = "z"'}""")}, "sample")
+    assert read.words == {"Sad": "a 'tear'", "Very low": 'x | y = "z"'}
+    assert spell(read.words) == """{"Sad" = "a 'tear'", "Very low" = "x | y = \\"z\\""}"""
+
+
+def test_settings_with_a_table_can_be_hashed_and_their_order_does_not_matter() -> None:
+    one, other = ({"a": "1", "b": "2"}, {"b": "2", "a": "1"})
+    assert len({Sample(words=settings.Table(words)) for words in (one, other)}) == 1
+    assert parse(Sample, {"words": one}, "s") == parse(Sample, {"words": other}, "s")
+    assert hash(Sample()) == hash(parse(Sample, {}, "s"))
 
 
 def test_an_unknown_setting_names_the_nearest_ones() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
-from conftest import Silent
+from conftest import Silent, make_watch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,17 +15,18 @@ from harness.evaluation import measure
 from harness.learner import Learner
 from harness.loading import as_picks
 from harness.protocol import Train
+from harness.sharing import epoch_picks, share
 
 
 def train(learner: Learner, splits, **settings):
     torch.manual_seed(0)
     chosen = Train(**{"epochs": 2, "batch_size": 8, **settings})
-    return training.train(learner, splits, chosen, "war", 0, Accelerator(cpu=True), Silent(), [])
+    return training.train(learner, splits, chosen, "war", 0, Accelerator(cpu=True), Silent(), [], make_watch(splits))
 
 
 @given(st.integers(1, 70), st.integers(1, 20), st.integers(0, 3), st.integers(0, 3))
 def test_an_epoch_visits_every_clip_once(clips, batch_size, seed, epoch):
-    steps = training.epoch_picks(np.zeros(clips), batch_size, seed, epoch)
+    steps = epoch_picks(np.zeros(clips), batch_size, seed, epoch)
     assert sorted(position for step in steps for position, _ in step) == list(range(clips))
     assert all(len(step) == batch_size for step in steps[:-1])
 
@@ -33,17 +34,17 @@ def test_an_epoch_visits_every_clip_once(clips, batch_size, seed, epoch):
 @given(st.integers(1, 40), st.integers(1, 5), st.integers(1, 4))
 def test_processes_and_micro_batches_share_a_batch_without_loss_or_repeat(size, world, accumulation):
     step = as_picks(range(size), range(size))
-    shares = [micro for rank in range(world) for micro in training.share(step, rank, world, accumulation)]
+    shares = [micro for rank in range(world) for micro in share(step, rank, world, accumulation)]
     assert [pick for micro in shares if micro.weight for pick in micro.picks] == step
     assert math.isclose(sum(micro.weight for micro in shares), 1)
-    assert all(training.share(step, rank, world, accumulation) for rank in range(world)), "DDP waits for every process"
+    assert all(share(step, rank, world, accumulation) for rank in range(world)), "DDP waits for every process"
 
 
 @given(st.integers(1, 40), st.integers(1, 5), st.integers(1, 4))
 def test_neighbours_that_mixup_pairs_stay_in_one_micro_batch(size, world, accumulation):
     step = as_picks(range(size), range(size))
     for rank in range(world):
-        for micro in training.share(step, rank, world, accumulation):
+        for micro in share(step, rank, world, accumulation):
             if micro.weight:
                 assert micro.picks[0][0] % 2 == 0
 
@@ -109,5 +110,5 @@ def test_learning_rates_step_by_the_epoch(make_learner, splits):
 def test_a_micro_batch_knows_its_place_in_the_global_batch(size, world, accumulation):
     step = as_picks(range(size), range(size))
     for rank in range(world):
-        for micro in training.share(step, rank, world, accumulation):
+        for micro in share(step, rank, world, accumulation):
             assert micro.picks == step[micro.first : micro.first + len(micro.picks)]

@@ -7,6 +7,8 @@ that is all. A layout of another kind overrides `entries`; one that fits nothing
 
 from __future__ import annotations
 
+import dataclasses
+import os
 import posixpath
 import re
 import tomllib
@@ -15,11 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from harness import listfiles, plugins
 from harness.boxes import Boxes
-from harness.clips import SPLITS, Clip, Note, frame_names
+from harness.clips import IMAGES, Clip, Note, frame_names
 from harness.errors import BadInput, nearest
-from harness.lists import existing, first_label, media_below, place, read_list, stem
-from harness.protocol import Data
+from harness.lists import Line, compare_with_folders, first_label, read_list
+from harness.paths import existing, media_below, place, stem
+from harness.protocol import Data, Face
 from harness.settings import knob
 
 
@@ -31,6 +35,14 @@ class Listed(Data):
         "auto", "where the lists' labels start; auto: as the lists show", choices=("auto", "0", "1")
     )
     subject: str = knob("", "regular expression whose first group, in a clip's path, is the person; empty: unknown")
+    bodies: str = knob("", "file of body boxes; empty: `*bod*.json` beside the lists")
+
+
+@dataclass(frozen=True)
+class Folded(Listed):
+    """A set with five official folds."""
+
+    fold: str = knob("all", "which official fold; all: each in turn", choices=("all", *(str(n) for n in range(1, 6))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +62,24 @@ class Adapter:
     """A data set. Subclass, set the class variables, and override as little as the layout needs.
 
     What is dropped, defaulted or guessed goes to `self.note`; what can't be trusted raises `BadInput` naming
-    `file:line`. Paths below the root are all that leaves an adapter; `clips.scan` checks the rest.
+    `file:line`. Paths below the root are all that leaves an adapter; `scan` checks the rest.
     """
 
     name: ClassVar[str] = ""
     title: ClassVar[str] = ""
     paper: ClassVar[str] = ""
     folder: ClassVar[str] = ""  # what the native root folder is called
-    classes: ClassVar[tuple[str, ...]] = ()  # in label order
+    classes: tuple[str, ...] = ()  # in label order; a set whose copies differ sets its own when opened
     metric: ClassVar[str] = "war"  # "war" | "uar"
+    folds: ClassVar[int] = 0  # official folds; an adapter reads one of them
     official: ClassVar[dict[str, int]] = {}  # official clips per split, where known
+    official_folds: ClassVar[tuple[dict[str, int], ...]] = ()  # the same of each fold
+    official_note: ClassVar[str] = ""  # what to know about these numbers
+    stand_in: ClassVar[str] = "center-crop"  # for a missing face box, where face.missing is auto
     Settings: ClassVar[type] = Listed
 
     aliases: ClassVar[dict[str, str]] = {}  # other spellings of class folders
+    lists: ClassVar[tuple[str, ...]] = ()  # folders of the set's own lists, below the root
     splits: ClassVar[dict[str, str]] = {  # what split folders and lists are called
         "train": "train",
         "validation": "val",
@@ -77,34 +94,65 @@ class Adapter:
         self.boxes: Boxes | None = None  # once `clips` has run
         self.home: Path | None = None  # where the annotations were found
 
+    @classmethod
+    def locate(cls, settings: Any) -> Path:
+        """The folder on this machine that the settings' root stands for."""
+        root = Path(os.path.expanduser(settings.root))
+        if not root.is_dir():
+            mend = f"give the folder that is called {cls.folder!r} in the original" if cls.folder else "give a folder"
+            raise BadInput(f"data.{cls.name}.root", f"no folder {root}", mend)
+        return root
+
+    @classmethod
+    def faced(cls, face: Face) -> Face:
+        """The settings of the face stream, as they are for this set."""
+        return dataclasses.replace(face, missing=cls.stand_in) if face.missing == "auto" else face
+
     def note(self, kind: str, where: str, message: str, mend: str = "", count: int = 1) -> None:
         """Tells the user of something dropped, defaulted or guessed: one note for all clips it befell."""
-        self.notes.append(Note(kind, where, message, mend, count))
+        told = Note(kind, where, message, mend, count)
+        if told not in self.notes:
+            self.notes.append(told)
+
+    def sizes(self) -> dict[str, int]:
+        """Official clips per split (of this fold), where known."""
+        fold = getattr(self.settings, "fold", "all")
+        return self.official if fold == "all" or not self.official_folds else self.official_folds[int(fold) - 1]
 
     def descriptions(self) -> tuple[str, ...]:
-        """A sentence of visible cues for each class, in label order."""
+        """A sentence of visible cues for each class, in label order: the user's own, else ours."""
+        told = getattr(self.settings, "descriptions", {})
         file = Path(__file__).with_name("descriptions.toml")
-        known: dict[str, dict[str, str]] = tomllib.loads(file.read_text(encoding="utf-8"))
-        found = known.get(self.name, {})
+        found = told or self.sentences(tomllib.loads(file.read_text(encoding="utf-8")))
+        where = f"data.{self.name}.descriptions" if told else f"{file.name} [{self.name}]"
+        for name in found:
+            if name not in self.classes:
+                raise BadInput(where, f"{name!r} is no class of {self.name}", nearest(name, self.classes))
         missing = [name for name in self.classes if not found.get(name)]
         if missing:
-            mend = "add the sentences, or override `descriptions` in the adapter"
-            raise BadInput(f"{file.name} [{self.name}]", f"no sentence for {', '.join(missing)}", mend)
+            mend = "give one sentence for every class, or override `descriptions` in the adapter"
+            raise BadInput(where, f"no sentence for {', '.join(missing)}", mend)
         return tuple(found[name] for name in self.classes)
+
+    def sentences(self, known: Mapping[str, Any]) -> Mapping[str, str]:
+        """This set's part of `descriptions.toml`."""
+        return known.get(self.name, {})
 
     def clips(self) -> Iterator[Clip]:
         """The clips of this copy, with their boxes. May be run again; notes are of the latest run."""
         self.notes.clear()
         entries = list(self.entries())
         self.boxes = self.boxes_of(entries, self.files("faces", "*face*.json"))
-        bodies = self.bodies(entries)
+        bodies = None
+        if hasattr(self.settings, "bodies"):
+            bodies = self.boxes_of(entries, self.files("bodies", "*bod*.json"), "body")
         converted = 0
         for entry in entries:
-            media, key = self.on_disk(entry.path), (entry.path, entry.written)
+            media, key = self.on_disk(entry.path), _key(entry)
             body = bodies.get(key) if bodies else None
             converted += media != entry.path
             yield Clip(
-                id=entry.id or stem(entry.path),
+                id=key[2],
                 media=media,
                 label=entry.label,
                 split=entry.split,
@@ -122,24 +170,27 @@ class Adapter:
         lists = self._lists()
         yield from self._from_lists(lists) if lists else self._from_folders()
 
+    def placed(self, lines: Sequence[Line], where: str) -> list[tuple[str, str]]:
+        """Where the clips of these lines lie, below the root, and their ids (empty: as `Entry` says)."""
+        paths = place([line.path for line in lines], self.root, self.splits, where, self.note)
+        self.unlabelled(self.split_folders(), paths)
+        return [(path, "") for path in paths]
+
     def on_disk(self, path: str) -> str:
         """The form in which an annotated clip lies in this copy; `path` itself where it is not there at all."""
         return existing(self.root, path) or path
-
-    def bodies(self, entries: Sequence[Entry]) -> Boxes | None:
-        """The clips' body boxes, where the context stream is to be the body: see `RAER`."""
-        return None
 
     # --- where things are -----------------------------------------------------------------------------------
 
     def places(self) -> list[Path]:
         """Where annotations are looked for, in order."""
         if not self.settings.annotations:
-            return [self.root, self.root / "annotations", self.root.parent / "annotations"]
-        told = Path(self.settings.annotations).expanduser()
+            homes = [self.root, self.root / "annotations", self.root.parent / "annotations"]
+            return [*(self.root / name for name in self.lists), *homes]
+        told = Path(os.path.expanduser(self.settings.annotations))
         if not told.is_dir():
             raise BadInput(f"data.{self.name}.annotations", f"no folder {told}", "give the folder of the lists")
-        return [told]
+        return [*(told / name for name in self.lists), told]
 
     def files(self, setting: str, pattern: str) -> list[Path]:
         """The box file that a setting names, or those that match in the first place that has any.
@@ -149,25 +200,33 @@ class Adapter:
         told = getattr(self.settings, setting)
         if not told:
             places = [self.home, self.root, self.root / "annotations"] if self.home else self.places()
-            return next((files for files in (sorted(place.glob(pattern)) for place in places) if files), [])
-        file = Path(told).expanduser()
+            own, others = self._owners()
+            found = (listfiles.own_files(sorted(place.glob(pattern)), own, others) for place in places)
+            return next((files for files in found if files), [])
+        file = Path(os.path.expanduser(told))
         if not file.is_file():
             raise BadInput(f"data.{self.name}.{setting}", f"no file {file}", "give the path of the box file")
         return [file]
 
-    def boxes_of(self, entries: Sequence[Entry], files: Sequence[Path]) -> Boxes | None:
+    def boxes_of(self, entries: Sequence[Entry], files: Sequence[Path], kind: str = "face") -> Boxes | None:
         """The boxes of these files, by the spelling of keys that suits the entries."""
-        spellings = [(entry.path, entry.written) for entry in entries]
-        return Boxes(files, spellings, self.folder, self.splits, self.note) if files else None
+        return Boxes(files, [*map(_key, entries)], self.folder, self.splits, self.note, kind) if files else None
 
-    def unlabelled(self, folders: Iterable[str], labelled: Iterable[str]) -> None:
+    def unlabelled(self, folders: Iterable[str], labelled: Iterable[str], mend: str = "complete the lists") -> None:
         """Notes the media below `folders` that no annotation speaks of."""
-        known = {stem(path) for path in labelled}
-        known |= {posixpath.dirname(path) for path in known}  # a folder of images that are clips themselves
-        extra = [path for folder in folders for path in media_below(self.root, folder) if stem(path) not in known]
+        paths = list(labelled)
+        known = {stem(path) for path in paths}
+        homes = {posixpath.dirname(path) for path in paths if path.lower().endswith(IMAGES)}  # images that are clips
+        extra = []
+        for path in (path for folder in folders for path in media_below(self.root, folder)):
+            if path in homes:
+                names = (f"{path}/{name}" for name in frame_names(self.root / path))
+                extra += [name for name in names if stem(name) not in known]
+            elif stem(path) not in known:
+                extra.append(path)
         if extra:
             message = f"in this copy but in no list, so left out: {', '.join(extra[:3])}"
-            self.note("video-without-label", str(self.root), message, "complete the lists", len(extra))
+            self.note("video-without-label", str(self.root), message, mend, len(extra))
 
     def split_folders(self, below: str = "") -> dict[str, str]:
         """The split folders there are, as paths below the root, and the split each holds."""
@@ -177,43 +236,52 @@ class Adapter:
 
     # --- lists, and trees of class folders ------------------------------------------------------------------
 
+    def _owners(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        own = tuple({name.casefold() for name in (self.name, self.folder) if name})
+        others = plugins.names("datasets") if self.folder else ()  # a folder of your own may be called as you like
+        return own, tuple(name for name in others if name not in own)
+
     def _lists(self) -> dict[str, Path]:
-        found = (self._lists_in(folder) for folder in self.places())
+        fold = getattr(self.settings, "fold", "")
+        if self.folds and fold == "all":
+            raise BadInput(f"data.{self.name}.fold", "one fold is read at a time", f"give one of 1 to {self.folds}")
+        names = listfiles.Names(*self._owners(), self.splits, self.folds, f"data.{self.name}.annotations")
+        found = (listfiles.choose(folder, names, fold, self.note) for folder in self.places())
         lists = next((lists for lists in found if lists), {})
         if not lists and self.settings.annotations:
             mend = "they are called train.txt, validation.txt, test.txt, or end so"
             raise BadInput(self.settings.annotations, "holds no lists", mend)
         return lists
 
-    def _lists_in(self, folder: Path) -> dict[str, Path]:
-        files = sorted(folder.glob("*.txt"))
-        lists: dict[str, Path] = {}
-        for split in SPLITS:
-            names = "|".join(name for name, of in self.splits.items() if of == split)
-            exact = [file for file in files if re.fullmatch(names, file.stem.casefold())]
-            ending = [file for file in files if re.fullmatch(f".*[^a-z](?:{names})", file.stem.casefold())]
-            candidates = exact or ending
-            if len(candidates) > 1:
-                what = "several lists for one split: " + ", ".join(file.name for file in candidates)
-                raise BadInput(str(folder), what, f"put one set of lists in a folder for data.{self.name}.annotations")
-            if candidates:
-                lists[split] = candidates[0]
-        return lists
-
     def _from_lists(self, lists: Mapping[str, Path]) -> Iterator[Entry]:
-        read = {split: read_list(file, self.note) for split, file in lists.items()}
-        lines = [(line, split) for split, part in read.items() for line in part]
+        known = self._class_names()
+        read = {split: read_list(file, self.note, known) for split, file in lists.items()}
+        lines = [line for part in read.values() for line in part]
+        splits = [split for split, part in read.items() for _ in part]
         self.home = next(iter(lists.values())).parent
         where = str(self.home)
         if not lines:
             raise BadInput(where, "the lists are empty", "give lists of `path frames label` lines")
         told, setting = getattr(self.settings, "first_label", "auto"), f"data.{self.name}.first_label"
-        first, why = first_label([line for line, _ in lines], len(self.classes), told, setting)
+        first, why = first_label(lines, len(self.classes), told, setting)
         self.note("first-label", where, f"labels start at {first}: {why}", count=len(lines))
-        paths = place([line.path for line, _ in lines], self.root, self.splits, where, self.note)
-        self.unlabelled(self.split_folders(), paths)
-        for path, (line, split) in zip(paths, lines, strict=True):
-            yield Entry(path, line.label - first, split, line.frames, written=line.path)
+        compare_with_folders(lines, first, self.classes, known, setting, self.note)
+        places = self.placed(lines, where)
+        self._compare_splits([path for path, _ in places], splits, where)
+        for (path, id), line, split in zip(places, lines, splits, strict=True):
+            yield Entry(path, line.label - first, split, line.frames, written=line.path, id=id)
+
+    def _compare_splits(self, paths: Sequence[str], splits: Sequence[str], where: str) -> None:
+        """Lists may draw their own splits: the validation images of the common CAER-S lists lie under `train/`."""
+        folders = (self.splits.get(path.split("/", 1)[0].casefold()) for path in paths)
+        other = [
+            f"{path} is {split}"
+            for path, split, folder in zip(paths, splits, folders, strict=True)
+            if folder and folder != split
+        ]
+        if other:
+            message = f"the lists decide, though the folder names another split: {', '.join(other[:3])}"
+            self.note("split-by-list", where, message, count=len(other))
 
     def _from_folders(self) -> Iterator[Entry]:
         folders = self.split_folders()
@@ -239,9 +307,13 @@ class Adapter:
             self.note("media-twice", str(self.root), message, count=len(found) - len(by_name))
         return list(by_name.values())
 
-    def _label(self, folder: Path) -> int:
+    def _class_names(self) -> dict[str, int]:
+        """Every spelling of a class, in small letters, and its label."""
         known = {name.casefold(): i for i, name in enumerate(self.classes)}
-        known |= {other.casefold(): self.classes.index(name) for other, name in self.aliases.items()}
+        return known | {other.casefold(): self.classes.index(name) for other, name in self.aliases.items()}
+
+    def _label(self, folder: Path) -> int:
+        known = self._class_names()
         if folder.name.casefold() not in known:
             raise BadInput(str(folder), "is no class", nearest(folder.name, [*self.classes, *self.aliases]))
         return known[folder.name.casefold()]
@@ -256,3 +328,16 @@ class Adapter:
         except (re.error, IndexError) as error:
             where = f"data.{self.name}.subject"
             raise BadInput(where, f"{pattern!r}: {error}", "give a regular expression with one group") from error
+
+
+def _key(entry: Entry) -> tuple[str, str, str]:
+    """What a clip's boxes may be keyed by: its path below the root, as a list writes it, and its id."""
+    return entry.path, entry.written, entry.id or stem(entry.path)
+
+
+def folds_of(cls: type[Adapter], settings: Any) -> list[tuple[str, Any]]:
+    """The names of the copies that a data set's settings stand for, each with its own settings: one for each fold."""
+    if not cls.folds:
+        return [(cls.name, settings)]
+    asked = [str(n + 1) for n in range(cls.folds)] if settings.fold == "all" else [settings.fold]
+    return [(f"{cls.name} fold {fold}", dataclasses.replace(settings, fold=fold)) for fold in asked]

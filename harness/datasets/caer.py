@@ -21,5 +21,6 @@ class CAER(Adapter):
     folder = "CAER"
     classes = ("Anger", "Disgust", "Fear", "Happy", "Neutral", "Sad", "Surprise")
     metric = "war"
-    official: ClassVar[dict[str, int]] = {"train": 9222, "val": 1316, "test": 2637}  # the public lists
+    official: ClassVar[dict[str, int]] = {"train": 9222, "val": 1316, "test": 2637}
+    official_note = "counted in the public lists; the set itself holds a few clips more"
     aliases: ClassVar[dict[str, str]] = {"Angry": "Anger", "Happiness": "Happy", "Sadness": "Sad"}

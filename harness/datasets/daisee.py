@@ -8,39 +8,21 @@ have no label; some files are `.mp4` though the tables say `.avi`; many copies h
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from harness.datasets import Adapter, Entry
 from harness.errors import BadInput
-from harness.lists import existing, once, read_table, stem
+from harness.lists import once, read_table
+from harness.paths import existing, stem
 from harness.protocol import Data
 from harness.settings import knob
 
 AFFECTS = ("boredom", "engagement", "confusion", "frustration")
-SENTENCES = {  # engagement has its own in `descriptions.toml`, beside those of the other sets
-    "boredom": (
-        "bright, wide open eyes fixed on the screen, an upright head, leaning in with interest",
-        "open eyes on the screen, a relaxed face and an upright head",
-        "half-closed eyes drifting away from the screen, a head propped on one hand",
-        "a yawning mouth, drooping eyelids, slumped in the chair, looking away from the screen",
-    ),
-    "confusion": (
-        "smooth, level brows, calm eyes on the screen and a relaxed mouth",
-        "brows slightly drawn together, eyes moving over the screen, lips closed",
-        "one brow raised, narrowed eyes, a tilted head and pressed lips",
-        "deeply knitted brows, squinting eyes, a hand on the chin and an open, puzzled mouth",
-    ),
-    "frustration": (
-        "relaxed brows, soft eyes and a slight smile, shoulders at ease",
-        "a still face with lips pressed together for a moment, eyes on the screen",
-        "lowered brows, a tight mouth, sighing and rubbing the forehead",
-        "brows pulled down hard, clenched jaw, head in both hands or shaking, turning away from the screen",
-    ),
-}
-TABLES = {"TrainLabels.csv": "Train", "ValidationLabels.csv": "Validation", "TestLabels.csv": "Test"}
+FOLDERS = {"train": "Train", "val": "Validation", "test": "Test"}
 
 
 @dataclass(frozen=True)
@@ -59,47 +41,71 @@ class DAiSEE(Adapter):
     folder = "DAiSEE"
     classes = ("Very low", "Low", "High", "Very high")
     metric = "uar"
-    official: ClassVar[dict[str, int]] = {"train": 5358, "val": 1429, "test": 1784}  # the labelled ones
+    official: ClassVar[dict[str, int]] = {"train": 5358, "val": 1429, "test": 1784}
+    official_note = "labelled clips; not all of them are in the download"
     Settings = Settings
 
-    def descriptions(self) -> tuple[str, ...]:
-        return SENTENCES.get(self.settings.affect) or super().descriptions()
+    def sentences(self, known: Mapping[str, Any]) -> Mapping[str, str]:
+        return known[self.name][self.settings.affect]
 
     def places(self) -> list[Path]:
         return super().places() if self.settings.annotations else [self.root / "Labels", *super().places()]
 
     def entries(self) -> Iterator[Entry]:
-        found = ([folder / name for name in TABLES if (folder / name).is_file()] for folder in self.places())
-        tables = next((tables for tables in found if tables), None)
-        if tables is None:
-            mend = f"put {', '.join(TABLES)} in Labels/, or set data.daisee.annotations"
+        tables = next((tables for tables in map(self._tables, self.places()) if tables), {})
+        if not tables:
+            mend = (
+                "put TrainLabels.csv, ValidationLabels.csv, TestLabels.csv in Labels/, or set data.daisee.annotations"
+            )
             raise BadInput(str(self.root), "no label tables", mend)
-        self.home = tables[0].parent
+        self.home = next(iter(tables.values())).parent
         media = next((name for name in ("DataSet", "Dataset") if (self.root / name).is_dir()), "")
-        entries = [entry for table in tables for entry in self._rows(table, media)]
-        self.unlabelled(self.split_folders(media), (path for entry in entries for path in _forms(entry.path)))
+        folders = self.split_folders(media)
+        homes = {split: folder for folder, split in folders.items()}
+        entries = []
+        for split, table in tables.items():
+            entries += self._rows(table, split, homes.get(split, posixpath.join(media, FOLDERS[split])))
+        self.unlabelled(folders, (path for entry in entries for path in _forms(entry.path)))
         yield from entries
 
     def on_disk(self, path: str) -> str:
         return next((there for form in _forms(path) if (there := existing(self.root, form))), path)
 
-    def _rows(self, table: Path, media: str) -> list[Entry]:
+    def _tables(self, folder: Path) -> dict[str, Path]:
+        """The table of each split; others, such as the one of all clips, are named as not read."""
+        found: dict[str, Path] = {}
+        unread = []
+        for file in sorted(folder.glob("*.csv")):
+            split = self.splits.get(re.sub(r"[ _-]?labels?$", "", file.stem.casefold()))
+            if split is None:
+                unread.append(file.name)
+            elif split in found:
+                what = f"several tables for one split: {found[split].name}, {file.name}"
+                raise BadInput(str(folder), what, "keep one of them")
+            else:
+                found[split] = file
+        if found and unread:
+            self.note("lists-unused", str(folder), f"not read: {', '.join(unread[:3])}", count=len(unread))
+        return found
+
+    def _rows(self, table: Path, split: str, home: str) -> list[Entry]:
         """A table's clips, repeated rows once."""
-        column, folder = self.settings.affect.capitalize(), TABLES[table.name]
+        column = self.settings.affect.capitalize()
         rows = []
         for where, row in read_table(table, ("ClipID", column)):
             clip, label = stem(row["ClipID"]), row[column]
             if label not in ("0", "1", "2", "3"):
                 raise BadInput(where, f"{column} of {clip} is {label!r}", "levels are 0, 1, 2 or 3")
-            home = posixpath.join(folder, clip[:6], clip)  # the first six digits are the person
-            path = posixpath.join(media, home, row["ClipID"] if clip != row["ClipID"] else f"{clip}.avi")
-            split = self.splits[folder.casefold()]
-            rows.append((where, Entry(path, int(label), split, subject=clip[:6], written=row["ClipID"], id=home)))
+            person = clip[:6]  # the first six digits
+            file = row["ClipID"] if clip != row["ClipID"] else f"{clip}.avi"
+            path, id = posixpath.join(home, person, clip, file), posixpath.join(FOLDERS[split], person, clip)
+            rows.append((where, Entry(path, int(label), split, subject=person, written=row["ClipID"], id=id)))
         kept = once(rows, lambda r: r[1].id, lambda r: r[1].label, lambda r: r[0], str(table), self.note)
         return [entry for _, entry in kept]
 
 
 def _forms(path: str) -> tuple[str, ...]:
-    """Where a clip may be: the file; or extracted frames in `frames/` beside it or in its folder."""
-    home = posixpath.dirname(path)
-    return path, posixpath.join(home, "frames"), home
+    """Where a clip may be: the file; extracted frames in `frames/` beside it or in its folder; no folder of its own."""
+    home, file = posixpath.split(path)
+    person = posixpath.dirname(home)
+    return path, posixpath.join(home, "frames"), home, posixpath.join(person, file)

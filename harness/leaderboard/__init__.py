@@ -1,7 +1,8 @@
 """Leaderboards: pure functions of stored runs. The same runs give byte-identical files.
 
-`report` reads a store and writes README.md, results.csv, ablation.csv and figures/. No file holds the time of
-day, a path of this machine or the order in which runs were made, and nothing here imports torch.
+`report` reads a store and writes README.md, results.csv, ablation.csv, copies.json (which copies of the data the
+runs saw) and figures/. No file holds the time of day, a path of this machine or the order in which runs were made,
+and nothing here imports torch.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from pathlib import Path
 from harness.leaderboard import figures, readme, results
 from harness.leaderboard.ablation import ablation, as_rows
 from harness.leaderboard.results import load
-from harness.store import Store, write_bytes
+from harness.store import Store, write_bytes, write_json
 
 EFFECTS = "figures/effects.svg"
 
@@ -22,9 +23,14 @@ def report(store: Store, grid: str | None, out: Path) -> Path:
     Raises `BadInput` for a grid that was never planned here and where no run is done.
     """
     board = load(store, grid)
+    small = board.miniatures
     rows = ablation(board)
     write_bytes(out / "results.csv", results.as_csv(results.tidy(board)))
     write_bytes(out / "ablation.csv", results.as_csv(as_rows(rows)))
+    copies = {
+        name: {"manifests": board.manifests(name), "miniature": name in small} for name in board.datasets
+    }
+    write_json(out / "copies.json", copies)
     drawn = any(row.metric in readme.SHOWN for row in rows)
     if drawn:
         titles = {row.dataset: readme.heading(board, row.dataset) for row in rows}

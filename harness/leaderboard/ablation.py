@@ -82,5 +82,5 @@ def _scores(board: Board, dataset: str, metric: str) -> Mapping[Cell, float]:
     for run in board.of(dataset):
         score = run.score("test", metric)
         if score is not None:
-            scores[Cell(run.levels, board.variant(run), run.seed)] = score
+            scores[Cell(run.levels, (run.fold, board.variant(run)), run.seed)] = score
     return scores

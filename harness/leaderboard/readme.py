@@ -81,7 +81,8 @@ def heading(board: Board, dataset: str) -> str:
     """A data set's name (or `all`) with what a reader must not overlook, in every table and picture."""
     covered = set(board.datasets) if dataset == ALL else {dataset}
     runs = board.done if dataset == ALL else board.of(dataset)
-    notes = []
+    folds = board.folds(dataset)
+    notes = [f"mean of {len(folds)} folds" if len(folds) > 1 else f"fold {folds[0]}"] if folds else []
     if covered & board.miniatures:
         notes.append("miniature" if covered <= board.miniatures else "with miniatures")
     if "oracle" in _selections(runs):
@@ -98,36 +99,53 @@ def _scores(board: Board) -> Iterator[str]:
             which = "; ".join(f"{escape(key)}: {escape(' or '.join(v))}" for key, v in differing.items())
             yield f"> **Warning: the runs of this table disagree in their settings or data** ({which})."
         yield _score_table(board, dataset)
+        if len(board.folds(dataset)) > 1:
+            yield _fold_table(board, dataset)
 
 
 def _score_table(board: Board, dataset: str) -> str:
     """A line a method, also where none of its runs is done: a gap should be seen."""
-    rows: dict[tuple[str, str], list[Run]] = defaultdict(list)
-    for run in board.runs:
-        if run.dataset == dataset:
-            rows[run.method, board.variant(run)].append(run)
+    rows = _rows(board, dataset)
     marks = [factor.marks for factor in board.factors]
     primary = next((run.result.get("primary") for run in board.of(dataset)), None)
     names = [name.upper() + (" (primary)" if name == primary else "") for name in SHOWN]
     cells = []
     for (_, variant), runs in rows.items():
         levels = [escape(mark[level]) for mark, level in zip(marks, runs[0].levels, strict=True)]
-        scores = [spread(_known(runs, metric)) for metric in SHOWN]
-        done = sum(run.done for run in runs)
-        seeds = str(done) if done == len(runs) else f"{done} of {len(runs)}"
+        scores = [spread(board.per_seed(runs, metric)) for metric in SHOWN]
+        done, planned = len(board.per_seed(runs, SHOWN[0])), len({run.seed for run in runs})
+        seeds = str(done) if done == planned else f"{done} of {planned}"
         cells.append([*levels, *scores, seeds, _row_notes(runs, variant)])
     right = range(len(marks), len(marks) + len(SHOWN) + 1)
     return table([*(escape(f.name) for f in board.factors), *names, "seeds", ""], cells, right)
 
 
-def _known(runs: Iterable[Run], metric: str) -> list[float]:
-    return [score for run in runs if run.done and (score := run.score("test", metric)) is not None]
+def _rows(board: Board, dataset: str) -> dict[tuple[str, str], list[Run]]:
+    """The runs behind each line of a data set's table: those of one method, and of one variant of the settings."""
+    rows: dict[tuple[str, str], list[Run]] = defaultdict(list)
+    for run in board.runs:
+        if run.dataset == dataset:
+            rows[run.method, board.variant(run)].append(run)
+    return rows
+
+
+def _fold_table(board: Board, dataset: str) -> str:
+    """The primary metric of each fold by itself, since folds differ more than methods often do."""
+    folds = board.folds(dataset)
+    metric = next((run.result["primary"] for run in board.of(dataset)), SHOWN[0])
+    cells = [
+        [escape(method), *(spread(board.per_seed([r for r in runs if r.fold == fold], metric)) for fold in folds)]
+        for (method, _), runs in _rows(board, dataset).items()
+    ]
+    return table([f"{metric.upper()} by fold", *(f"fold {fold}" for fold in folds)], cells, range(1, len(folds) + 1))
 
 
 def _row_notes(runs: Sequence[Run], variant: str) -> str:
     notes = [] if any(runs[0].levels) or not runs[0].levels else ["baseline"]
-    alarmed = sum(run.result.get("alarms", 0) for run in runs if run.done)
-    notes += [f"⚠ {plural(alarmed, 'alarm')}"] if alarmed else []
+    errors = sum(run.result.get("errors", 0) for run in runs if run.done)
+    warnings = sum(run.result.get("alarms", 0) for run in runs if run.done) - errors
+    notes += [f"⚠ {plural(errors, 'error')}"] if errors else []
+    notes += [f"△ {plural(warnings, 'warning')}"] if warnings else []
     return "; ".join([*notes, *([escape(variant)] if variant else [])])
 
 
@@ -187,20 +205,29 @@ def _left_out(board: Board) -> Iterator[str]:
 
 
 def _alarms(board: Board) -> Iterator[str]:
-    runs: dict[str, list[Run]] = defaultdict(list)
-    first: dict[str, str] = {}
-    for run in board.done:
-        for alarm in run.record.alarms() if run.record and run.result.get("alarms") else ():
-            runs[alarm["sentinel"]].append(run)
-            first.setdefault(alarm["sentinel"], alarm["message"])
-    if not runs:
-        return
     yield "## Alarms"
+    found: dict[tuple[str, str, str], list[Run]] = defaultdict(list)
+    first: dict[tuple[str, str, str], str] = {}
+    for run in [run for run in board.runs if run.done or run.failed]:
+        for alarm in run.record.alarms() if run.record and run.result.get("alarms") else ():
+            key = alarm["severity"], alarm["sentinel"], run.dataset
+            found[key].append(run)
+            first.setdefault(key, alarm["message"])
+    if not found:
+        yield f"None: the sentinels of {plural(len(board.done), 'run')} had nothing to say."
+        return
+    yield (
+        "⚠ marks errors: the scores of such a run don't mean what the table says. △ marks warnings, to be known "
+        "and explained. What each sentinel watches: `harness list sentinels`."
+    )
     cells = []
-    for sentinel in sorted(runs):
-        ids = list(dict.fromkeys(run.run_id for run in runs[sentinel]))
-        cells.append([sentinel, str(len(ids)), ids[0], without_folders(first[sentinel])])
-    yield table(["sentinel", "runs", "such as", "message"], [list(map(escape, row)) for row in cells], [1])
+    for key in sorted(found):
+        severity, sentinel, dataset = key
+        ids = list(dict.fromkeys(run.run_id for run in found[key]))
+        mark = "⚠" if severity == "error" else "△"
+        cells.append([f"{mark} {sentinel}", dataset, str(len(ids)), ids[0], without_folders(first[key])])
+    header = ["sentinel", "data set", "runs", "such as", "message"]
+    yield table(header, [list(map(escape, row)) for row in cells], [2])
 
 
 def _data(board: Board) -> Iterator[str]:
@@ -258,6 +285,9 @@ def _protocol(board: Board) -> Iterator[str]:
         cells.append([what, escape(", ".join(f"{name} {value}" for name, value in facts if value))])
     prints = [f"{name} {_all_values(board.of(name), 'data.fingerprint')}" for name in board.datasets]
     cells.append(["data fingerprints", escape(", ".join(prints))])
+    prints = [f"{name} {' or '.join(found)}" for name in board.datasets if (found := board.manifests(name))]
+    if prints:
+        cells.append(["data manifests", escape(", ".join(prints))])
     yield table(["", "of all runs"], cells)
 
 

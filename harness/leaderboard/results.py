@@ -12,18 +12,19 @@ import io
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from harness import grammar
 from harness.errors import BadInput
 from harness.settings import spell
+from harness.statistics import mean
 from harness.store import Record, Store
 
 SPLITS = ("val", "test")
 METRICS = ("war", "uar", "f1", "ece")
-_PLACES = {"root", "annotations", "faces"}  # where a copy lies does not make another run of it
+_PLACES = {"root", "annotations", "faces", "bodies"}  # where a copy lies does not make another run of it
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class Run:
     seed: int
     levels: tuple[int, ...]
     record: Record | None
+    fold: str = ""  # of data sets that have folds
 
     @property
     def done(self) -> bool:
@@ -84,9 +86,10 @@ class Run:
         """Everything but the method that shaped the run, flat: `{"train.epochs": "20", …}`."""
         groups = {name: self.spec.get(name, {}) for name in ("train", "model", "clips", "face", "data")}
         groups["model"] = {key: value for key, value in groups["model"].items() if key != "pretrained"}
-        groups["data"] = {key: value for key, value in groups["data"].items() if key not in _PLACES}
+        groups["data"] = {key: value for key, value in groups["data"].items() if key not in _PLACES | {"fold"}}
         flat = {f"{name}.{key}": _spell(v) for name, group in groups.items() for key, v in group.items()}
-        return flat | {"protocol": _spell(self.spec.get("protocol"))}
+        copy = {"data.manifest": self.result["manifest"]} if self.result.get("manifest") else {}
+        return flat | copy | {"protocol": _spell(self.spec.get("protocol"))}
 
 
 @dataclass(frozen=True)
@@ -114,10 +117,39 @@ class Board:
         """The finished runs of one data set."""
         return [run for run in self.done if run.dataset == dataset]
 
+    def folds(self, dataset: str) -> list[str]:
+        """The folds of a data set that the board is about; empty for one without folds."""
+        return sorted({run.fold for run in self.runs if run.dataset == dataset and run.fold})
+
+    def per_seed(self, runs: Sequence[Run], metric: str) -> list[float]:
+        """The test scores of one method on one data set: one a seed, the mean of the folds where there are folds.
+
+        A seed that lacks a fold is left out: a mean of other folds would not compare.
+        """
+        scores: dict[int, dict[str, float]] = defaultdict(dict)
+        for run in runs:
+            score = run.score("test", metric) if run.done else None
+            if score is not None:
+                scores[run.seed][run.fold] = score
+        wanted = {run.fold for run in runs}
+        return [mean(list(folds.values())) for folds in scores.values() if set(folds) == wanted]
+
+    def manifests(self, dataset: str) -> list[str]:
+        """Hashes of the copies that the finished runs of a data set were trained on: one, or one a fold."""
+        return sorted({run.result["manifest"] for run in self.of(dataset) if run.result.get("manifest")})
+
     @cached_property
     def differing(self) -> dict[str, dict[str, list[str]]]:
         """Per data set, the settings in which its finished runs disagree. Such runs never pair."""
-        return {dataset: _differing(self.of(dataset)) for dataset in self.datasets}
+        return {dataset: self._disagreement(dataset) for dataset in self.datasets}
+
+    def _disagreement(self, dataset: str) -> dict[str, list[str]]:
+        """Folds hold other clips, so runs are only held against those of their own fold."""
+        found: dict[str, set[str]] = defaultdict(set)
+        for fold in self.folds(dataset) or [""]:
+            for key, values in _differing([run for run in self.of(dataset) if run.fold == fold]).items():
+                found[key].update(values)
+        return {key: sorted(values) for key, values in found.items()}
 
     def variant(self, run: Run) -> str:
         """The run's values of the settings in which its data set's runs disagree; mostly empty."""
@@ -148,12 +180,14 @@ def error_line(run: Run) -> str:
 def tidy(board: Board) -> list[list[str]]:
     """Header and rows of results.csv: one score a row, each with the run that it comes from."""
     factors = [factor.name for factor in board.factors]
-    rows = [["run_id", "dataset", "method", *factors, "seed", "split", "metric", "value"]]
+    folded = any(run.fold for run in board.done)
+    rows = [["run_id", "dataset", "method", *factors, "seed", "split", "metric", "value", *["fold"] * folded]]
     for run in board.done:
         place = [run.run_id, run.dataset, run.method, *map(str, run.levels), str(run.seed)]
+        last = [run.fold] * folded
         for split in SPLITS:
             scores = ((metric, run.score(split, metric)) for metric in METRICS)
-            rows += [[*place, split, metric, number(score)] for metric, score in scores if score is not None]
+            rows += [[*place, split, metric, number(score), *last] for metric, score in scores if score is not None]
     return rows
 
 
@@ -175,7 +209,7 @@ def _from_plan(store: Store, plan: Mapping[str, Any]) -> Board:
     for row in plan["runs"]:
         levels = tuple(int(row["levels"].get(factor.name, 0)) for factor in factors)
         record = store.record(row["dataset"], row["run_id"])
-        runs.append(Run(row["run_id"], row["dataset"], row["method"], row["seed"], levels, record))
+        runs.append(Run(row["run_id"], row["dataset"], row["method"], row["seed"], levels, record, row.get("fold", "")))
     baseline = plan.get("baseline", "")
     if not factors:
         factors, runs, baseline = _by_components(runs)
@@ -193,7 +227,10 @@ def _from_plan(store: Store, plan: Mapping[str, Any]) -> Board:
 
 def _from_store(store: Store) -> Board:
     stored = [(record, record.spec) for record in store.records()]
-    found = [Run(r.run_id, spec["dataset"], spec["method"], spec["seed"], (), r) for r, spec in stored]
+    found = [
+        Run(r.run_id, spec["dataset"], spec["method"], spec["seed"], (), r, spec.get("data", {}).get("fold", ""))
+        for r, spec in stored
+    ]
     factors, runs, baseline = _by_components(found)
     return Board(
         title="All stored runs",
@@ -221,7 +258,7 @@ def _by_components(runs: Sequence[Run]) -> tuple[tuple[Factor, ...], list[Run], 
     placed = []
     for run in runs:
         levels = tuple(f.levels.index(written[run.method].get(f.name, "")) for f in factors)
-        placed.append(Run(run.run_id, run.dataset, run.method, run.seed, levels, run.record))
+        placed.append(replace(run, levels=levels))
     return factors, placed, common
 
 
@@ -236,7 +273,7 @@ def _components(method: str) -> dict[str, str]:
 
 def _sorted(runs: Iterable[Run], datasets: Sequence[str]) -> tuple[Run, ...]:
     order = {name: place for place, name in enumerate(dict.fromkeys(datasets))}
-    return tuple(sorted(runs, key=lambda r: (order[r.dataset], r.levels, r.method, r.seed, r.run_id)))
+    return tuple(sorted(runs, key=lambda r: (order[r.dataset], r.levels, r.method, r.fold, r.seed, r.run_id)))
 
 
 def _miniatures(runs: Iterable[Run]) -> frozenset[str]:

@@ -1,213 +1,116 @@
-"""From a clip on disk to two streams of frames: decode, sample, crop, augment.
+"""The two streams a model sees of a clip: the face, and its context; cropped, resized and augmented.
 
-Every packet is counted before any frame is chosen, because lists and containers miscount; then everything up to
-the last wanted frame is decoded but only wanted frames are converted. One thread per decode: parallelism is over
-clips, not within one. What can't be read raises `Unreadable`; nothing stands in for a video.
+Boxes are rounded outwards to whole pixels and letterboxes are even on both sides, so that flipping a crop is the same
+as flipping the picture and its box.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
-import av
-import av.error
 import cv2
 import numpy as np
-from av.video.reformatter import VideoReformatter
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from harness.clips import IMAGES, Box, Clip, frame_names
+from harness.clips import Box, Clip
 from harness.protocol import Clips, Face
-
-Picture = NDArray[np.uint8]  # [height, width, 3], RGB
-Indices = NDArray[np.int64]
-Pick = Callable[[int], Indices]
-
-
-class Unreadable(Exception):
-    """A clip that can't be read: the message names the file and why."""
+from harness.video.frames import read, sample
+from harness.video.images import Picture, Unreadable
 
 
 @dataclass
 class Streams:
-    """What the model sees of a clip, and how each frame's face was found."""
+    """What the model sees of a clip, and how it was found.
+
+    `boxes` counts frames. How each frame's face was found: "frame", "nearest", "clip", or the stand-in "center-crop"
+    or "full-frame"; these add up to the frames. Beside them: "outside", where a box lay wholly outside the picture and
+    was taken for missing; "mask: none", where a masked context had no face to mask; "body" or "body: full-frame",
+    where the context is the body.
+    """
 
     face: NDArray[np.uint8]  # [T, S, S, 3]
     context: NDArray[np.uint8]  # [T, S, S, 3]
-    boxes: Counter[str]  # "frame", "nearest", "clip", "center-crop", "full-frame" -> frames
+    boxes: Counter[str]
     count: int  # frames the clip really has
-
-
-# --- choosing frames --------------------------------------------------------------------------------------------
-
-
-def sample(count: int, frames: int, rng: Generator | None) -> Indices:
-    """Indices of `frames` frames out of `count`, one per equal segment: its middle, or with `rng` any of it.
-
-    The middles are those of the published protocol. A clip shorter than `frames` is spread: every frame occurs,
-    in order, about equally often. (The usual padding repeats the last frame, which turns the rest of the clip
-    into a still; some code repeats the first one only.)
-    """
-    order = np.arange(frames, dtype=np.int64)
-    if rng is None or count < frames:
-        return (2 * order + 1) * count // (2 * frames)
-    return rng.integers(order * count // frames, (order + 1) * count // frames)
-
-
-def frame_count(path: Path) -> int:
-    """Frames of a video (its packets, counted), a folder of frames, or an image."""
-    if path.is_dir():
-        return len(frame_names(path))
-    if _is_image(path):
-        return 1
-    with _opened(path) as (_, packets):
-        return len(packets)
-
-
-# --- reading frames ---------------------------------------------------------------------------------------------
-
-
-def read_frames(path: Path, pick: Pick) -> tuple[list[Picture], Indices, list[str]]:
-    """The picked frames of a video file, a folder of frames, or an image; their indices; their names.
-
-    `pick` is given the true frame count. The name of a video's frame is its index.
-    """
-    pictures, indices, names, _ = _read(path, pick)
-    return pictures, indices, names
-
-
-def _read(path: Path, pick: Pick) -> tuple[list[Picture], Indices, list[str], int]:
-    if path.is_dir():
-        names = frame_names(path)
-        files = [path / name for name in names]
-    elif _is_image(path):
-        names, files = [path.name], [path]
-    else:
-        return _read_video(path, pick)
-    if not files:
-        raise Unreadable(f"{path}: the folder holds no images")
-    indices = pick(len(files))
-    pictures = {i: _image(files[i]) for i in set(indices.tolist())}
-    return [pictures[i] for i in indices.tolist()], indices, [names[i] for i in indices], len(files)
-
-
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in IMAGES
-
-
-def _image(path: Path) -> Picture:
-    try:
-        data = np.frombuffer(path.read_bytes(), np.uint8)
-    except OSError as error:
-        raise Unreadable(f"{path}: {error.strerror}") from error
-    # Boxes were found on the stored pixels, so an orientation tag must not turn the picture.
-    picture = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION) if len(data) else None
-    if picture is None:
-        raise Unreadable(f"{path}: " + ("is not an image that can be read" if len(data) else "is empty"))
-    return cast(Picture, picture)
-
-
-def _read_video(path: Path, pick: Pick) -> tuple[list[Picture], Indices, list[str], int]:
-    limit: int | None = None
-    while True:
-        with _opened(path) as (stream, packets):
-            count = len(packets) if limit is None else limit
-            if not count:
-                raise Unreadable(f"{path}: has no frames")
-            indices = pick(count)
-            wanted = set(indices.tolist())
-            found, decoded = _decode(path, stream, packets, wanted)
-        if len(found) == len(wanted):
-            return [found[i] for i in indices.tolist()], indices, [str(i) for i in indices.tolist()], count
-        if decoded >= count:
-            raise IndexError(f"{path}: frame {max(wanted)} was picked, of {count}")
-        limit = decoded  # some packets held no frame of their own: pick again among the frames that there are
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[tuple[Any, list[Any]]]:
-    """A video's stream and its packets: they are small, so all are held, and nothing seeks between two passes."""
-    try:
-        container = av.open(str(path))
-    except (av.error.FFmpegError, OSError) as error:
-        raise Unreadable(f"{path}: can't be opened as a video ({error.strerror or error})") from error
-    with container:
-        if not container.streams.video:
-            raise Unreadable(f"{path}: has no video stream")
-        stream = container.streams.video[0]
-        stream.thread_type = "NONE"
-        stream.codec_context.thread_count = 1
-        try:
-            packets = [packet for packet in container.demux(stream) if packet.size]
-        except av.error.FFmpegError as error:
-            raise Unreadable(f"{path}: breaks while its packets are counted ({error.strerror})") from error
-        yield stream, packets
-
-
-def _decode(path: Path, stream: Any, packets: list[Any], wanted: set[int]) -> tuple[dict[int, Picture], int]:
-    """The wanted frames that there are, by index; and how many frames were decoded until the last of them."""
-    found: dict[int, Picture] = {}
-    last, index = max(wanted), 0
-    to_rgb = VideoReformatter()  # one for all frames, on one thread: making it anew costs more than a small frame
-    try:
-        for packet in [*packets, None]:  # None: hand out the frames still held back
-            for frame in stream.codec_context.decode(packet):
-                if index in wanted:
-                    found[index] = cast(Picture, to_rgb.reformat(frame, format="rgb24", threads=1).to_ndarray())
-                index += 1
-                if index > last:
-                    return found, index
-    except av.error.FFmpegError as error:
-        raise Unreadable(f"{path}: breaks at frame {index} ({error.strerror})") from error
-    return found, index
-
-
-# --- the two streams --------------------------------------------------------------------------------------------
 
 
 def streams(root: Path, clip: Clip, clips: Clips, face: Face, size: int, rng: Generator | None) -> Streams:
     """The face and the context of a clip's sampled frames, each `size` x `size`.
 
-    Face: the box and `face.margin` pixels around it, clamped to the picture and squeezed to a square. Context:
-    the whole frame (or the clip's body box, where the adapter gives one), letterboxed, so that places and
-    postures keep their proportions. With `rng` the clip is augmented: rotation, flip and grey are drawn once and
-    are the same for all frames of both streams. They are applied to the crops; for a flip that equals flipping
-    picture and box together.
+    Face: the box and `face.margin` pixels around it, clamped to the picture and squeezed to a square. Context, by
+    `clips.context`, letterboxed so that places and postures keep their proportions: the whole frame; the frame with
+    the face box (without margin, as in CAER-Net) blacked out; or the clip's body box. With `rng` the clip is augmented:
+    rotation, flip and grey are drawn once and are the same for all frames of both streams. They are applied to the
+    crops; for a flip that equals flipping picture and box together.
     """
+    return views_of(root, clip, clips, face, size, [rng])[0]
+
+
+def views_of(
+    root: Path, clip: Clip, clips: Clips, face: Face, size: int, rngs: Sequence[Generator | None]
+) -> list[Streams]:
+    """The streams of several views of a clip, each what `streams` gives of it, from decoding it once."""
     path = root / clip.media
-    pictures, _, names, count = _read(path, lambda count: sample(count, clips.frames, rng))
-    change = _augmentation(clips, size, rng) if rng is not None else lambda picture: picture
-    faces, contexts, boxes = [], [], Counter[str]()
-    for picture, name in zip(pictures, names, strict=True):
-        box, how = _face_box(clip.face or {}, name, picture)
-        if box is None:
-            if face.missing in ("skip", "error"):
+    views: list[NDArray[np.int64]] = []
+
+    def pick(count: int) -> NDArray[np.int64]:
+        views[:] = [sample(count, clips.frames, rng) for rng in rngs]
+        return np.unique(np.concatenate(views))
+
+    found = read(path, pick)
+    frames = {
+        int(i): (picture, name) for i, picture, name in zip(found.indices, found.pictures, found.names, strict=True)
+    }
+    made = []
+    for indices, rng in zip(views, rngs, strict=True):
+        change = _augmentation(clips, size, rng) if rng is not None else lambda picture: picture
+        faces, contexts, counts = [], [], Counter[str]()
+        for picture, name in (frames[int(i)] for i in indices):
+            box = face_box(clip.face or {}, name, picture, counts)
+            if box is None and face.missing in ("skip", "error"):
                 raise Unreadable(f"{path}: has no face box that lies in the picture")
-            how, area = face.missing, _stand_in(face.missing, picture)
-        else:
-            area = _pixels(box, picture, face.margin)
-        boxes[how] += 1
-        faces.append(change(_squeezed(_crop(picture, area), size)))
-        if clips.context == "masked-face" and box is not None:
-            picture = _masked(picture, area)
-        body = _pixels(clip.body, picture) if clip.body and _inside(clip.body, picture) else None
-        contexts.append(change(_letterboxed(_crop(picture, body) if body else picture, size)))
-    return Streams(np.stack(faces), np.stack(contexts), boxes, count)
+            area = pixels(box, picture, face.margin) if box else _stand_in(face.missing, picture)
+            if box is None:
+                counts[face.missing] += 1
+            faces.append(change(_squeezed(_crop(picture, area), size)))
+            contexts.append(change(_letterboxed(_context(picture, clips.context, box, clip.body, counts), size)))
+        made.append(Streams(np.stack(faces), np.stack(contexts), +counts, found.count))
+    return made
+
+
+def _context(picture: Picture, kind: str, face: Box | None, body: Box | None, counts: Counter[str]) -> Picture:
+    """What the second stream shows of a frame, before it is letterboxed."""
+    if kind == "masked-face":
+        counts["mask: none"] += face is None
+        return _masked(picture, pixels(face, picture)) if face else picture
+    if kind == "body":
+        usable = body is not None and _inside(body, picture)
+        counts["body" if usable else "body: full-frame"] += 1
+        return _crop(picture, pixels(body, picture)) if body and usable else picture
+    return picture
 
 
 Area = tuple[int, int, int, int]  # whole pixels in the picture: x1, y1, x2, y2
 
 
-def _face_box(boxes: Mapping[str, Box], name: str, picture: Picture) -> tuple[Box | None, str]:
-    """The box of a frame, and how it was found: its own, its nearest neighbour's, or the clip's."""
-    boxes = {frame: box for frame, box in boxes.items() if _inside(box, picture)}
+def face_box(boxes: Mapping[str, Box], name: str, picture: Picture, counts: Counter[str]) -> Box | None:
+    """The box of a frame: its own, the clip's, or its nearest neighbour's. Counts which, and a box that lay outside."""
+    box, how = _chosen(boxes, name)
+    if box and not _inside(box, picture):
+        counts["outside"] += 1
+        box, how = _chosen({frame: other for frame, other in boxes.items() if _inside(other, picture)}, name)
+    counts[how] += box is not None
+    return box
+
+
+def _chosen(boxes: Mapping[str, Box], name: str) -> tuple[Box | None, str]:
     if name in boxes:
         return boxes[name], "frame"
     if "" in boxes:
@@ -224,15 +127,19 @@ def _number(name: str) -> int:
     return int(numbers[-1]) if numbers else 0
 
 
+def lies_in(box: Box, width: int, height: int) -> bool:
+    """Whether any of the box lies in a picture of this size."""
+    x1, y1, x2, y2 = box
+    return max(x1, 0) < min(x2, width) and max(y1, 0) < min(y2, height)
+
+
 def _inside(box: Box, picture: Picture) -> bool:
-    """Whether any of the box lies in the picture."""
-    x1, y1, x2, y2 = _pixels(box, picture)
-    return x2 > x1 and y2 > y1
+    return lies_in(box, picture.shape[1], picture.shape[0])
 
 
-def _pixels(box: Box, picture: Picture, margin: int = 0) -> Area:
+def pixels(box: Box, picture: Picture, margin: int = 0) -> Area:
     height, width = picture.shape[:2]
-    x1, y1, x2, y2 = map(int, box)
+    x1, y1, x2, y2 = math.floor(box[0]), math.floor(box[1]), math.ceil(box[2]), math.ceil(box[3])
     return max(0, x1 - margin), max(0, y1 - margin), min(width, x2 + margin), min(height, y2 + margin)
 
 
@@ -240,6 +147,8 @@ def _stand_in(missing: str, picture: Picture) -> Area:
     height, width = picture.shape[:2]
     if missing == "full-frame":
         return 0, 0, width, height
+    if missing != "center-crop":
+        raise ValueError(f"face.missing = {missing!r}: the data set decides what it stands for (Adapter.faced)")
     side = min(height, width)
     left, top = (width - side) // 2, (height - side) // 2
     return left, top, left + side, top + side
@@ -263,11 +172,10 @@ def _squeezed(picture: Picture, size: int) -> Picture:
 
 def _letterboxed(picture: Picture, size: int) -> Picture:
     height, width = picture.shape[:2]
-    scale = size / max(height, width)
-    inner = _resized(picture, max(1, round(width * scale)), max(1, round(height * scale)))
+    top, left = (round((size - size * side / max(height, width)) / 2) for side in (height, width))
+    top, left = min(top, (size - 1) // 2), min(left, (size - 1) // 2)  # however thin, something is seen
     framed = np.zeros((size, size, 3), np.uint8)
-    top, left = (size - inner.shape[0]) // 2, (size - inner.shape[1]) // 2
-    framed[top : top + inner.shape[0], left : left + inner.shape[1]] = inner
+    framed[top : size - top, left : size - left] = _resized(picture, size - 2 * left, size - 2 * top)
     return framed
 
 

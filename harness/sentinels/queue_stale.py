@@ -1,0 +1,115 @@
+"""A queue of keys that does not move, or not as it should, or whose momentum copy stands still."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from torch import Tensor, nn
+
+from harness.methods import Component
+from harness.sentinels import Epoch, Finding, Sentinel, Setup, Step
+from harness.sentinels._queues import Queue, queues_of
+from harness.sentinels._sums import moved, sums
+
+EPOCHS = 2  # that are watched: every clip has then passed twice, and an evaluation lies between
+
+
+class QueueStale(Sentinel):
+    """Keys must come in as clips are trained on, one a clip (or one a class and step), and none in evaluation.
+
+    Queues are found by their buffers `queue`, `labels` and `next`, so one of a component from outside is watched too.
+    Its momentum copies are the frozen modules in it that are built like a part of the network.
+    """
+
+    name = "queue-stale"
+    severity = "error"
+    watches = "the place that a queue writes next, how many places are filled, and its momentum copies' weights"
+    reason = (
+        "no threshold: after n clips the next place is n modulo the queue's size and the smaller of both is filled, "
+        "or keys were dropped (at the wrap-around, from other processes) or pushed outside training. A copy whose "
+        "original has moved and which has not moved at all, to the last bit of double precision sums, does not follow "
+        "it"
+    )
+    failures = (13, 29)
+
+    def __init__(self, settings: object) -> None:
+        super().__init__(settings)
+        self._batch = self._classes = 0
+        self._before = self._steps = 0  # clips and steps of earlier epochs
+        self._seen: list[tuple[int, int, Queue]] = []  # clips and steps so far, and the queue after them
+        self._pairs: list[tuple[str, nn.Module, nn.Module]] = []
+        self._first: list[tuple[Tensor, Tensor]] | None = None
+        self._sums: list[tuple[Tensor, Tensor]] = []
+
+    def on_setup(self, setup: Setup) -> Iterator[Finding]:
+        self._batch, self._classes = setup.train.batch_size, setup.learner.model.classes
+        for part in setup.learner.parts:
+            if hasattr(part, "queue"):
+                self._pairs += [(part.name, slow, fast) for slow, fast in _copies(part, setup.learner.model)]
+        yield from ()
+
+    def on_step(self, step: Step) -> None:
+        if step.ctx.epoch >= EPOCHS:
+            return
+        clips, steps = self._before + step.ctx.step * self._batch, self._steps + step.ctx.step
+        self._seen += [(clips, steps, queue) for queue in queues_of(step)]
+        self._sums = [_sums(slow, fast) for _, slow, fast in self._pairs]
+        self._first = self._first or self._sums
+
+    def on_epoch(self, epoch: Epoch) -> Iterator[Finding]:
+        seen, self._seen = self._seen, []
+        self._before += int(epoch.picked.sum())
+        self._steps += epoch.steps
+        for clips, steps, queue in seen:
+            expected = {pushed: _places(pushed, queue.size) for pushed in (clips, steps * self._classes)}
+            found = int(queue.next), int((queue.labels >= 0).sum())
+            if found not in expected.values():
+                yield _misplaced(queue, clips, found, expected[clips])
+                break
+        for (name, _, _), was, now in zip(self._pairs, self._first or (), self._sums, strict=False):
+            if any(moved(was[1], now[1])) and not any(moved(was[0], now[0])):
+                yield Finding(
+                    f"the momentum copy of {name} stands still while the network that it copies moves: its keys stay "
+                    "those of an untrained network",
+                    f"lower {name}.momentum, and update the copy after each optimiser step",
+                    {"component": name, "epoch": epoch.number},
+                    about=f"{name}, copy",
+                )
+
+
+def _places(pushed: int, size: int) -> tuple[int, int]:
+    """The next place, and how many are filled, after so many keys."""
+    return pushed % size, min(pushed, size)
+
+
+def _misplaced(queue: Queue, clips: int, found: tuple[int, int], expected: tuple[int, int]) -> Finding:
+    does = "loses keys, or takes some that it should not" if found[1] else "takes no keys"
+    return Finding(
+        f"the queue of {queue.component} {does}: after {clips} training clips its next place is {found[0]} of "
+        f"{queue.size} and {found[1]} are filled, where {expected[0]} and {expected[1]} were due",
+        "push every key of a step once, from all processes, after the optimiser step and never in evaluation; write "
+        "round the ring place by place, so that a batch at its end goes on at its beginning",
+        {"component": queue.component, "clips": clips, "next": found[0], "filled": found[1], "size": queue.size},
+        about=queue.component,
+    )
+
+
+def _copies(part: Component, model: nn.Module) -> Iterator[tuple[nn.Module, nn.Module]]:
+    """Frozen modules in a component with the trainable parts of the network that they are built like."""
+    shapes = {
+        _shapes(module): module for module in model.modules() if any(p.requires_grad for p in module.parameters())
+    }
+    for slow in part.children():
+        fast = shapes.get(_shapes(slow))
+        if fast is not None and not any(parameter.requires_grad for parameter in slow.parameters()):
+            yield slow, fast
+
+
+def _shapes(module: nn.Module) -> tuple[object, ...]:
+    return type(module), *((name, parameter.shape) for name, parameter in module.named_parameters())
+
+
+def _sums(slow: nn.Module, fast: nn.Module) -> tuple[Tensor, Tensor]:
+    """Sums of the weights of a copy, and of those that it copies."""
+    pairs = [(old, new) for old, new in zip(slow.parameters(), fast.parameters(), strict=True) if new.requires_grad]
+    return sums(old for old, _ in pairs), sums(new for _, new in pairs)

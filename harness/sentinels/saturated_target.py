@@ -1,0 +1,52 @@
+"""A soft-target component that gives the hard label: silently plain cross-entropy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from harness.sentinels import Epoch, Finding, Sentinel, Step, Watching
+from harness.sentinels._targets import Kernel, kernels_of, moved
+from harness.settings import knob
+
+
+class SaturatedTarget(Sentinel):
+    """A component that is there to soften the targets leaves them as they were.
+
+    Dot products of features that are not L2-normalised saturate the softmax: label distribution learning is then
+    cross-entropy, and tables compare a method with itself. A component that edits others' targets (warm-up, `order`
+    1) has no target of its own and isn't judged; nor is what it leaves of the others'.
+    """
+
+    name = "saturated-target"
+    severity = "error"
+    watches = "how much of the target's mass each soft-target component moves off the label"
+    reason = (
+        "0.1 % of the mass is less than a hundredth of what label smoothing of 0.05 moves (4 to 5 %); where "
+        "features are not normalised, temperature 0.1 moves under 0.01 %, where they are, 0.02 moves 3 to 30 %"
+    )
+    failures = (1,)
+
+    @dataclass(frozen=True)
+    class Settings(Watching):
+        least: float = knob(1e-3, "share of the target's mass that must be moved", low=0, high=1)
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self._kernels: list[Kernel] = []
+
+    def on_step(self, step: Step) -> None:
+        self._kernels = [kernel for kernel in kernels_of(step) if not kernel.edits]
+
+    def on_epoch(self, epoch: Epoch) -> Iterator[Finding]:
+        for kernel in self._kernels:
+            share = moved(kernel.before, kernel.after)
+            if share < self.settings.least:
+                yield Finding(
+                    f"{kernel.component} is on and leaves the targets as they were (it moves {share:.1e} of their "
+                    "mass): this trains on hard labels, whatever the method's name says",
+                    f"raise {kernel.component}'s temperature or smoothing, or L2-normalise the features that it "
+                    "compares; or call the method plain cross-entropy",
+                    {"component": kernel.component, "moved": share},
+                    about=kernel.component,
+                )

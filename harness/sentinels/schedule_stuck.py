@@ -1,0 +1,73 @@
+"""Learning rates that do not follow the schedule that was asked for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from harness.protocol import Train
+from harness.sentinels import Epoch, Finding, Sentinel, Setup
+from harness.settings import plain
+
+TOLERANCE = 1e-6  # of the rate: rounding is a billion times smaller, a missed step thousands of times larger
+
+
+class ScheduleStuck(Sentinel):
+    """A schedule that is stepped by the batch decays within an epoch; one that is never stepped, or not built,
+    stays. Either trains, to a worse number."""
+
+    name = "schedule-stuck"
+    severity = "error"
+    watches = "the learning rate of each group, at the start and in every epoch, against what the settings ask for"
+    reason = "the schedule has a closed form, which is computed here once more: 1e-6 of a rate is rounding"
+    failures = (25,)
+
+    def on_setup(self, setup: Setup) -> Iterator[Finding]:
+        self._train = plain(setup.train)
+        self._start = {group.name: group.rate for group in setup.groups}
+        wanted = _asked(setup)
+        for group in setup.groups:
+            asked = wanted.get(group.name, group.rate)
+            if not math.isclose(group.rate, asked, rel_tol=TOLERANCE):
+                yield Finding(
+                    f"{group.name} starts with a learning rate of {group.rate:g}; the settings ask for {asked:g}",
+                    "give the optimiser the group's own rate",
+                    {"group": group.name, "rate": group.rate, "asked": asked},
+                    about=f"start of {group.name}",
+                )
+
+    def on_epoch(self, epoch: Epoch) -> Iterator[Finding]:
+        factor = _factor(self._train, epoch.number)
+        wrong = {
+            name: (rate, start * factor)
+            for name, rate in epoch.rates.items()
+            if abs(rate - (start := self._start[name]) * factor) > TOLERANCE * start
+        }
+        if not wrong:
+            return
+        name, (rate, asked) = next(iter(wrong.items()))
+        what = "lower than" if rate < asked else "higher than"
+        why = "it seems to be stepped more often than once an epoch" if rate < asked else "it seems not to be stepped"
+        yield Finding(
+            f"in epoch {epoch.number} the learning rate of {name} is {rate:.3g}, {what} the {asked:.3g} of the "
+            f"schedule `{self._train.schedule}`: {why}",
+            "step the schedule once at the end of each epoch, and build it from train.schedule",
+            {"group": name, "rate": rate, "asked": asked, "schedule": self._train.schedule, "groups": len(wrong)},
+            about="schedule",
+        )
+
+
+def _asked(setup: Setup) -> dict[str, float]:
+    """The rate of each group as the settings give it."""
+    model = setup.learner.model
+    own = {name: rate for part in setup.learner.parts for name, rate, _ in part.parameter_groups(model)}
+    return {"head": plain(setup.train).lr, "trunk": plain(model.settings).trunk_lr, **own}
+
+
+def _factor(train: Train, epoch: int) -> float:
+    """What the schedule multiplies every rate by, in closed form."""
+    if train.schedule == "cosine":
+        return math.cos(math.pi * epoch / (2 * train.epochs)) ** 2
+    if train.schedule == "steps":
+        return math.prod(0.1 for milestone in train.milestones if milestone <= epoch)
+    return 1.0

@@ -1,0 +1,177 @@
+"""Evaluation that is not evaluation: dropout on, labels or updates of training at work, or chance."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from accelerate import PartialState
+from torch import Tensor, nn
+
+from harness.model import Batch, Output
+from harness.sentinels import Epoch, Finding, Sentinel, Setup, Step
+from harness.sentinels._sums import moved, sums
+
+CLIPS = 4  # of the validation split, answered twice
+TOLERANCE = 1e-4  # of a probability
+
+
+class TrainModeEvaluation(Sentinel):
+    """The network is followed by hooks: a call that is not part of the loss is an evaluation. Then no layer may be
+    in training mode, nothing of the learner may change, and what is scored must be what the network says. In
+    training, a frozen copy (of a momentum encoder) must not be in training mode."""
+
+    name = "train-mode-evaluation"
+    severity = "error"
+    watches = "layers' modes, the learner's state and the network's answers in the first two evaluations"
+    reason = (
+        "no threshold on modes and state. Answers are compared to 1e-4 of a probability: the same numbers pass the "
+        "same kernels, so rounding is far below, and dropout or a logit edit far above"
+    )
+    failures = (14, 16, 24, 29)
+
+    def on_setup(self, setup: Setup) -> Iterator[Finding]:
+        learner = setup.learner
+        self._copies = list(_frozen(learner, ""))
+        self._training_copies: set[str] = set()
+        self._inside = False
+        self._reset()
+        self._hooks = [
+            learner.register_forward_pre_hook(lambda *_: self._enter()),
+            learner.register_forward_hook(lambda *_: self._leave(), always_call=True),
+            learner.model.register_forward_pre_hook(lambda _, inputs: self._before(learner, *inputs)),
+            learner.model.register_forward_hook(lambda _, inputs, output: self._after(output)),
+        ]
+        yield from ()
+
+    def _reset(self) -> None:
+        self._modes: set[str] = set()
+        self._state: Tensor | None = None
+        self._batch: Batch | None = None
+        self._logits: list[Tensor] = []
+
+    def _enter(self) -> None:
+        self._inside = True
+        self._reset()  # whatever was asked before a training step was not the epoch's evaluation
+
+    def _leave(self) -> None:
+        self._inside = False
+
+    def _before(self, learner: nn.Module, batch: Batch) -> None:
+        if not self._inside:
+            self._modes |= {name for name, module in learner.named_modules() if module.training and _acts(module)}
+            if self._state is None:
+                self._state, self._batch = sums(_changing(learner).values()), batch
+
+    def _after(self, output: Output) -> None:
+        if not self._inside:
+            self._logits.append(output.logits.detach().float())
+
+    def on_step(self, step: Step) -> None:
+        self._reset()
+        if step.ctx.epoch == 0:
+            self._training_copies |= {name for name, module in self._copies if module.training}
+
+    def on_epoch(self, epoch: Epoch) -> Iterator[Finding]:
+        if not self._hooks:
+            return
+        yield from _in_training_mode(self._modes, "evaluation", "its scores are those of a network with dropout on")
+        yield from _in_training_mode(self._training_copies, "training", "its keys carry dropout's noise")
+        yield from self._changed(epoch)
+        yield from self._scored_otherwise(epoch)
+        if not self._modes:
+            yield from self._by_chance(epoch)
+        self._reset()
+        if epoch.number > 0:
+            for hook in self._hooks:
+                hook.remove()
+            self._hooks = []
+
+    def _changed(self, epoch: Epoch) -> Iterator[Finding]:
+        """Whether anything of the learner is another since the evaluation began."""
+        state = _changing(epoch.learner)
+        if self._state is None or len(state) != len(self._state):
+            return
+        names = [name for name, flag in zip(state, moved(self._state, sums(state.values())), strict=True) if flag]
+        if names:
+            yield Finding(
+                f"evaluation changed {len(names)} tensors of the learner, such as {names[0]}: how often one "
+                "evaluates then changes what is trained",
+                "update momentum copies, queues and running statistics in training steps only",
+                {"tensors": len(names), "first": names[0]},
+                about="state",
+            )
+
+    def _scored_otherwise(self, epoch: Epoch) -> Iterator[Finding]:
+        """Whether the probabilities that were scored are those that the network gave for this process's clips."""
+        here, state = np.arange(len(epoch.probabilities)), PartialState()
+        here = np.array_split(here, state.num_processes)[state.process_index]
+        if not len(here) or sum(map(len, self._logits)) < len(here):
+            return
+        said = torch.cat(self._logits)[: len(here)].softmax(dim=-1).cpu().numpy()
+        gap = float(np.abs(said - epoch.probabilities[here]).max())
+        if gap > TOLERANCE:
+            yield Finding(
+                f"what evaluation scores is not what the network says: probabilities differ by up to {gap:.3f}. An "
+                "edit that is meant for training, such as a margin or a prior on the logits, acts on the scores",
+                "score the plain softmax of the network's logits, in the order of the split",
+                {"largest_difference": gap},
+                about="scores",
+            )
+
+    @torch.inference_mode()
+    def _by_chance(self, epoch: Epoch) -> Iterator[Finding]:
+        """Whether the network answers the same clips twice alike."""
+        if self._batch is None:
+            return
+        few = {name: getattr(self._batch, name)[:CLIPS] for name in ("face", "context", "label", "target")}
+        self._inside = True
+        first, second = (epoch.learner.model(dataclasses.replace(self._batch, **few)).logits for _ in range(2))
+        self._inside = False
+        gap = float((first.softmax(dim=-1) - second.softmax(dim=-1)).abs().max())
+        if gap > TOLERANCE:
+            yield Finding(
+                f"two evaluations of the same clips differ by up to {gap:.3f} in a probability: chance is at work "
+                "although every layer is in evaluation mode",
+                "look for dropout or noise that does not ask for the mode (F.dropout needs training=self.training)",
+                {"largest_difference": gap, "clips": len(first)},
+                about="chance",
+            )
+
+
+def _in_training_mode(names: set[str], when: str, meaning: str) -> Iterator[Finding]:
+    if names:
+        first = min(names)
+        which = "a frozen copy" if when == "training" else "the network"
+        yield Finding(
+            f"{len(names)} layers of {which} are in training mode during {when}, such as {first}: {meaning}",
+            "call .eval() on it" + (", and keep it so when train() is called" if when == "training" else " first"),
+            {"layers": len(names), "first": first},
+            about=when,
+        )
+
+
+def _acts(module: nn.Module) -> bool:
+    """Whether training mode makes this layer compute something else."""
+    if isinstance(module, nn.modules.dropout._DropoutNd):
+        return module.p > 0
+    if isinstance(module, nn.modules.batchnorm._NormBase):
+        return True
+    return bool(isinstance(module, nn.MultiheadAttention | nn.RNNBase) and module.dropout > 0)
+
+
+def _frozen(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
+    """Layers that act differently in training, of the parts that do not train: frozen towers and momentum copies."""
+    if any(parameter.requires_grad for parameter in module.parameters()):
+        for child, part in module.named_children():
+            yield from _frozen(part, f"{name}.{child}".lstrip("."))
+    elif any(True for _ in module.parameters()):
+        yield from ((f"{name}.{inner}", layer) for inner, layer in module.named_modules() if _acts(layer))
+
+
+def _changing(learner: nn.Module) -> dict[str, Tensor]:
+    """All that training changes and evaluation must not."""
+    own = {name: p for name, p in learner.named_parameters() if p.requires_grad or name.startswith("components.")}
+    return {**own, **dict(learner.named_buffers())}

@@ -1,0 +1,86 @@
+"""What an epoch adds up to, on the device and read once: loss terms, confusion, gradient norm, targets."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from harness import evaluation
+from harness.learner import Loss, row_entropy
+from harness.methods import Batch
+
+
+class Tally:
+    """Sums of an epoch, kept on the device and read once: loss terms, confusion counts, gradient norm."""
+
+    def __init__(self, classes: int, device: torch.device) -> None:
+        self.sums: dict[str, Tensor] = {}
+        self.weights: dict[str, float] = {}
+        self.share = torch.zeros((), device=device)
+        self.confusion = torch.zeros(classes * classes, device=device)
+        self.norms: list[Tensor] = []
+        self.targets = torch.eye(classes)
+        self.skipped = 0  # optimiser steps that a gradient scaler left out
+        self.table = np.zeros((classes, classes))  # the confusion of all processes, once `row` has been called
+
+    def add(self, loss: Loss, batch: Batch, weight: float) -> None:
+        values = {"total": loss.total, **{name: value for name, (_, value) in loss.terms.items()}}
+        for name, value in values.items():
+            self.sums[name] = self.sums.get(name, 0) + value.detach() * weight
+        self.weights = {name: factor for name, (factor, _) in loss.terms.items()}
+        self.share += weight
+        if weight:
+            cells = batch.label * loss.logits.shape[1] + loss.logits.detach().argmax(-1)
+            self.confusion += torch.bincount(cells, minlength=len(self.confusion))
+        self.targets = loss.targets.detach()
+
+    def live(self) -> dict[str, str]:
+        """The epoch so far, spelled for a progress bar: the loss, and its terms with their λ."""
+        share = float(self.share) or 1.0
+        means = {name: float(value) / share for name, value in self.sums.items()}
+        found = {"loss": f"{means.pop('total'):.3f}"}
+        if len(means) > 1:
+            found |= {name: f"{self.weights[name]:g}×{value:.3f}" for name, value in means.items()}
+        return found
+
+    def norm(self, value: Any) -> None:
+        if value is not None:
+            self.norms.append(torch.as_tensor(value).detach())
+
+    def row(self, accelerator: Accelerator) -> dict[str, Any]:
+        """The epoch in plain numbers, over all processes."""
+        names = list(self.sums)
+        packed = torch.cat([torch.stack([self.sums[name] for name in names]), self.share[None], self.confusion])
+        packed = accelerator.reduce(packed, "sum").cpu()
+        losses = dict(zip(names, (packed[: len(names)] / packed[len(names)]).tolist(), strict=True))
+        classes = math.isqrt(len(self.confusion))
+        self.table = table = packed[len(names) + 1 :].reshape(classes, classes).numpy()
+        return {
+            "losses": losses,
+            "weights": self.weights,
+            "gradient_norm": _mean_of_finite(self.norms),
+            "train": {"war": float(table.trace() / table.sum()), "uar": float(evaluation.recalls(table).mean())},
+            "target": _target_facts(self.targets.cpu()),
+        }
+
+
+def _mean_of_finite(norms: list[Tensor]) -> float | None:
+    """Their mean without the steps that a gradient scaler left out, whose gradients are infinite."""
+    found = torch.stack(norms) if norms else torch.zeros(0)
+    found = found[found.isfinite()]
+    return float(found.mean()) if len(found) else None
+
+
+def _target_facts(targets: Tensor) -> dict[str, float]:
+    """Whether M teaches anything: entropy over log K (1: uniform), mass on the label, argmax at the label."""
+    classes = len(targets)
+    return {
+        "entropy": float(row_entropy(targets).mean() / math.log(classes)),
+        "true_mass": float(targets.diagonal().mean()),
+        "argmax_is_label": float((targets.argmax(-1) == torch.arange(classes)).float().mean()),
+    }

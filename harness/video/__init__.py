@@ -1,0 +1,25 @@
+"""From a clip on disk to two streams of frames: decode, sample, crop, augment.
+
+`frames` picks frames from any medium, `films` decodes video files, `images` still pictures, and `streams` crops what
+the model sees. What can't be read raises `Unreadable`; nothing stands in for a video.
+"""
+
+from harness.video.frames import Frames, frame_count, read, read_frames, sample
+from harness.video.images import Picture, Unreadable
+from harness.video.streams import Streams, face_box, lies_in, pixels, streams, views_of
+
+__all__ = [
+    "Frames",
+    "Picture",
+    "Streams",
+    "Unreadable",
+    "face_box",
+    "frame_count",
+    "lies_in",
+    "pixels",
+    "read",
+    "read_frames",
+    "sample",
+    "streams",
+    "views_of",
+]

@@ -1,0 +1,53 @@
+"""Still pictures: eight-bit RGB whatever is stored, or `Unreadable`.
+
+Sixteen bits become eight by their upper half, grey becomes three equal channels, palettes and CMYK become RGB.
+Transparency is dropped, not blended: that is what the loaders of published code do, and the face boxes were found on
+such pictures. The size is read from the header first, so that a picture too large is refused before it takes memory.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+Picture = NDArray[np.uint8]  # [height, width, 3], RGB
+
+MOST_PIXELS = 64_000_000  # of one picture or frame; 8K video has 33 million
+
+
+class Unreadable(Exception):
+    """A clip that can't be read: the message names the file and why."""
+
+
+def refuse_large(path: Path, width: int, height: int) -> None:
+    if width * height > MOST_PIXELS:
+        raise Unreadable(f"{path}: has {width} x {height}, more than the {MOST_PIXELS:,} pixels that are decoded")
+
+
+def image(path: Path) -> Picture:
+    """The picture in a file."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise Unreadable(f"{path}: {error.strerror}") from error
+    if not data:
+        raise Unreadable(f"{path}: is empty")
+    try:
+        with Image.open(io.BytesIO(data)) as header:
+            refuse_large(path, *header.size)
+        # Boxes were found on the stored pixels, so an orientation tag must not turn the picture.
+        how = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), how)
+    except Image.DecompressionBombError as error:  # PIL has a limit of its own, above ours
+        raise Unreadable(f"{path}: has more than the {MOST_PIXELS:,} pixels that are decoded") from error
+    except (OSError, SyntaxError, ValueError, cv2.error) as error:
+        raise Unreadable(f"{path}: is not an image that can be read") from error
+    if picture is None:
+        raise Unreadable(f"{path}: is damaged, or cut off")
+    return cast(Picture, picture)

@@ -1,0 +1,102 @@
+"""Who watches a run: every sentinel, called at a handful of visible places of the loop, and what comes of it.
+
+Alarms are written as they are raised, so that a run that is cut off has told what it knew. Steps are watched a
+few times an epoch (`WATCHED`): a defect that is there is there at any of them, and watching costs nothing at all
+others. Reading what was gathered happens once, at the end of the epoch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from harness import plugins
+from harness.sentinels import Ending, Epoch, Finding, Reading, Sentinel, Setup, Step
+
+WATCHED = 3  # steps of an epoch
+
+
+class Alarmed(Exception):
+    """A sentinel's error ended the run, as `--on-alarm stop` asks for."""
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """A line of `alarms.jsonl`."""
+
+    sentinel: str
+    severity: str
+    epoch: int | None
+    step: int | None
+    message: str
+    evidence: Mapping[str, Any]
+    mend: str
+
+
+class Watch:
+    """The sentinels of one run. `settings` are theirs by name; `tell` takes each alarm as it is raised."""
+
+    def __init__(self, settings: Mapping[str, Any], tell: Callable[[Alarm], None], *, stop: bool = False) -> None:
+        self.sentinels = [sentinel for name in plugins.names("sentinels") if (sentinel := _build(name, settings))]
+        self.tell, self.stop = tell, stop
+        self.alarms: list[Alarm] = []
+        self._told: set[tuple[str, str]] = set()
+
+    def due(self, step: int, steps: int) -> bool:
+        """Whether a step is watched: evenly spread ones, and the last, which is the uneven one."""
+        return step == steps - 1 or step % max(steps // (WATCHED - 1), 1) == 0
+
+    def reading(self, reading: Reading) -> None:
+        self._raise((sentinel, sentinel.on_reading(reading)) for sentinel in self.sentinels)
+
+    def setup(self, setup: Setup) -> None:
+        self._raise((sentinel, sentinel.on_setup(setup)) for sentinel in self.sentinels)
+
+    def step(self, step: Step) -> None:
+        for sentinel in self.sentinels:
+            sentinel.on_step(step)
+
+    def epoch(self, epoch: Epoch) -> None:
+        found = ((sentinel, sentinel.on_epoch(epoch)) for sentinel in self.sentinels)
+        self._raise(found, epoch.number, epoch.steps - 1)
+
+    def ending(self, ending: Ending) -> None:
+        self._raise(((sentinel, sentinel.on_ending(ending)) for sentinel in self.sentinels), ending.epoch)
+
+    @property
+    def errors(self) -> list[Alarm]:
+        return [alarm for alarm in self.alarms if alarm.severity == "error"]
+
+    def end(self) -> NoReturn:
+        """Ends the run because of an error, this process's or another's."""
+        first = next((f"{a.sentinel}: {a.message}; {a.mend}" for a in self.errors), "in another process")
+        raise Alarmed(first)
+
+    def _raise(
+        self,
+        findings: Iterable[tuple[Sentinel, Iterator[Finding]]],
+        epoch: int | None = None,
+        step: int | None = None,
+    ) -> None:
+        for sentinel, found in findings:
+            for finding in found:
+                if (sentinel.name, finding.about) in self._told:
+                    continue
+                self._told.add((sentinel.name, finding.about))
+                severity = sentinel.settings.severity or finding.severity or sentinel.severity
+                evidence = dict(finding.evidence)
+                alarm = Alarm(sentinel.name, severity, epoch, step, finding.message, evidence, finding.mend)
+                self.alarms.append(alarm)
+                self.tell(alarm)
+
+
+def as_row(alarm: Alarm) -> dict[str, Any]:
+    return dataclasses.asdict(alarm)
+
+
+def _build(name: str, settings: Mapping[str, Any]) -> Sentinel | None:
+    cls = plugins.get("sentinels", name)
+    chosen = settings.get(name) or cls.Settings()
+    return None if chosen.severity == "off" else cls(chosen)

@@ -1,0 +1,51 @@
+"""Learning rates off their schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from harness import training
+from harness.learner import Learner
+from sentinels.defects import Defect
+
+
+def _by_batch(patch: pytest.MonkeyPatch, folder: Path) -> Iterable[str]:
+    step = training._Loop.step
+
+    def stepped(self, micros, batches, tally):
+        step(self, micros, batches, tally)
+        self.schedule.step()
+
+    patch.setattr(training._Loop, "step", stepped)
+    return ()
+
+
+def _never(patch: pytest.MonkeyPatch, folder: Path) -> Iterable[str]:
+    build = training._Loop.__init__
+
+    def init(self, *arguments):
+        build(self, *arguments)
+        patch.setattr(self.schedule, "step", lambda: None)
+
+    patch.setattr(training._Loop, "__init__", init)
+    return ()
+
+
+def _one_rate(patch: pytest.MonkeyPatch, folder: Path) -> Iterable[str]:
+    """All groups get the head's rate."""
+    whole = Learner.groups
+    patch.setattr(Learner, "groups", lambda self, train: [{**g, "lr": train.lr} for g in whole(self, train)])
+    return ()
+
+
+STEPS = ("train.schedule=steps", "train.milestones=1|2")
+
+DEFECTS = [
+    Defect("schedule-stuck", "a cosine stepped by the batch", breaks=_by_batch),
+    Defect("schedule-stuck", "milestones counted in batches", sets=STEPS, breaks=_by_batch),
+    Defect("schedule-stuck", "a cosine that is never stepped", breaks=_never),
+    Defect("schedule-stuck", "one rate for all groups", method="prompt(lr=0.0002)", breaks=_one_rate),
+]
