@@ -13,6 +13,7 @@ from harness.clips import Clip, Scan, as_dataset
 from harness.learner import Learner, components_of
 from harness.loading import FeatureSplit
 from harness.model import VideoModel
+from harness.probe import Probe
 from harness.protocol import Face, Model
 from harness.sentinels import Reading
 from harness.shelf import Rows
@@ -98,6 +99,7 @@ def make_watch(splits, tell=print) -> Watch:
             labels={name: split.labels_on_cpu for name, split in splits.items()},
             boxes={},
             unreadable=(),
+            probes={clip.id: Probe() for clip in clips},
             twins=(),
         )
     )

@@ -19,7 +19,7 @@ class InactiveComponent(Sentinel):
 
     A component is active when any hook gave back something else than it got, when a loss term of its with a weight has
     a gradient, when parameters of its own get one, or when it draws the training order. A λ that is 0 during the
-    declared delay is no fault, a delay that outlasts the run is.
+    declared delay is no fault; a delay that outlasts the run is worth a warning, but for smoke tests of one epoch.
     """
 
     name = "inactive-component"
@@ -55,6 +55,7 @@ class InactiveComponent(Sentinel):
                     f"train longer, or lower {part.name}.delay",
                     {"component": part.name, "delay": _delay(part), "epochs": self._epochs},
                     about=part.name,
+                    severity="warning",
                 )
 
     def on_step(self, step: Step) -> None:
@@ -77,7 +78,7 @@ class InactiveComponent(Sentinel):
         self._flags.clear()
         for part in self._parts:
             judged = min(EPOCHS + _delay(part), self._epochs) - 1
-            if part.name not in self._active and epoch.number == judged:
+            if part.name not in self._active and epoch.number == judged >= _delay(part):
                 yield Finding(
                     f"{part.name} is part of the method and changes nothing: no batch, target, logit or training "
                     "order, no loss term with a weight and a gradient, no parameter. The run is the same as without "

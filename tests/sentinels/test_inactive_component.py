@@ -40,7 +40,11 @@ def test_a_declared_delay_is_waited_for():
     assert not alarms_of("inactive-component", "prompt+dc(delay=2)", epochs=3)
     assert not alarms_of("inactive-component", "prompt+dc(delay=3,ramp=2)", epochs=4)
     (alarm,) = alarms_of("inactive-component", "prompt+dc(delay=3)", epochs=3)
-    assert "never acts" in alarm.message
+    assert "never acts" in alarm.message and alarm.severity == "warning"
+
+
+def test_a_smoke_test_of_one_epoch_says_nothing_of_delays():
+    assert not alarms_of("inactive-component", "prompt+dc(delay=3)+mi(delay=1)", epochs=1)
 
 
 def test_a_term_that_is_off_behind_its_delay_is_named_when_it_is_over():
