@@ -23,7 +23,7 @@ import av
 import cv2
 import numpy as np
 
-from harness.video import films, read_frames, sample
+from harness.video import films, read, sample
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from rendered import BITS, encode, number, numbered, remux
@@ -35,7 +35,7 @@ Way = Callable[[Path], list[np.ndarray]]
 
 
 def ours(path: Path) -> list[np.ndarray]:
-    return read_frames(path, lambda count: sample(count, WANTED, None))[0]
+    return read(path, lambda count: sample(count, WANTED, None)).pictures
 
 
 def all_up_to_the_last(path: Path) -> list[np.ndarray]:

@@ -13,6 +13,7 @@ import json
 import math
 import os
 import posixpath
+import reprlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -62,7 +63,7 @@ class Boxes:
         name, self._hits = best(finds, places)
         self._spell, self._table = spellings[name], tables[name]
         message = f"{self._hits} of {len(places)} clips have a {kind} box; the key is {name}"
-        note("box-keys", str(self.file), message if self._hits else f"no clip has a {kind} box", "", self._hits)
+        note("box-keys", str(self.file), message if self._hits else f"no clip has a {kind} box", "", 1)
         flat = [key for key, value in entries.items() for box in value.values() if not _usable(box)]
         if flat:
             message = f"boxes without area, or not of finite numbers, count as missing: {', '.join(flat[:3])}"
@@ -122,7 +123,7 @@ def _read(files: Sequence[Path]) -> dict[str, dict[str, Box]]:
     for file in files:
         try:
             found = json.loads(file.read_bytes().decode("utf-8-sig"), object_pairs_hook=_unique)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise BadInput(str(file), f"can't be read as JSON: {error}", "check the file") from error
         if not isinstance(found, dict):
             raise BadInput(str(file), "is not a JSON object", 'write {"key": [x1, y1, x2, y2], ...}')
@@ -154,7 +155,9 @@ def _frames(value: Any, where: str) -> dict[str, Box]:
 def _box(value: Any, where: str) -> Box:
     numbers = isinstance(value, list) and all(isinstance(n, int | float) and not isinstance(n, bool) for n in value)
     if not numbers or len(value) != 4:
-        raise BadInput(where, f"{value!r} is not a box", "write [x1, y1, x2, y2] in pixels, or {frame: box, ...}")
+        raise BadInput(
+            where, f"{reprlib.repr(value)} is not a box", "write [x1, y1, x2, y2] in pixels, or {frame: box, ...}"
+        )
     x1, y1, x2, y2 = (float(n) if abs(n) < 1e300 else math.inf for n in value)
     return x1, y1, x2, y2
 

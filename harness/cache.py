@@ -22,6 +22,7 @@ import torch
 
 from harness import protocol
 from harness.clips import Clip, Scan
+from harness.media import fact
 from harness.probe import Probe
 from harness.shelf import Item, Made, Progress, Rows, Shelf
 from harness.trunk import Trunk
@@ -76,16 +77,16 @@ def features(
     scan: Scan, split: str, views: Views, tower: Tower, probes: Mapping[str, Probe], progress: Progress
 ) -> Features:
     """The split's features, from the cache or computed now; the tower is only loaded to compute them."""
-    clips = [clip for clip in scan.clips if clip.split == split]
+    clips, lost = sound([clip for clip in scan.clips if clip.split == split], views, probes)
     numbers = _numbers(split, views)
     recipe = _recipe(views, tower)
-    keys = [tuple(_key(recipe, clip, probes[clip.id], views, number) for number in numbers) for clip in clips]
+    keys = [tuple(_key(recipe, scan.root, clip, probes[clip.id], views, n) for n in numbers) for clip in clips]
     shelf = Shelf(cache_folder() / "features" / f"{scan.root.name.lower()}-{recipe}")
     items = [Item(clip, own) for clip, own in zip(clips, keys, strict=True)]
     shelf.fill(items, lambda: _encoder(scan.root, numbers, views, tower), progress)
-    kept = [place for place, own in enumerate(keys) if shelf.has(own[0])]
+    kept = [place for place, own in enumerate(keys) if all(map(shelf.has, own))]
     if not kept:
-        raise Unreadable(f"{scan.root}: none of {len(clips)} clips could be read")
+        raise Unreadable(f"{scan.root}: none of {len(clips) + len(lost)} clips of {split} could be read")
     boxes: Counter[str] = sum((Counter(shelf.facts(key)["boxes"]) for place in kept for key in keys[place]), Counter())
     by_view = list(zip(*(keys[place] for place in kept), strict=True))
     return Features(
@@ -93,8 +94,19 @@ def features(
         face=shelf.rows("face", by_view),
         context=shelf.rows("context", by_view),
         boxes=dict(boxes),
-        unreadable=[clips[place].id for place in sorted(set(range(len(clips))) - set(kept))],
+        unreadable=[*lost, *(clips[place].id for place in sorted(set(range(len(clips))) - set(kept)))],
     )
+
+
+def sound(clips: Sequence[Clip], views: Views, probes: Mapping[str, Probe]) -> tuple[list[Clip], list[str]]:
+    """The clips that a closer look found nothing wrong with, and the ids of the others.
+
+    Raises `Unreadable` for the first of those, unless the settings say to skip them.
+    """
+    lost = [clip.id for clip in clips if probes[clip.id].error]
+    if lost and views.clips.unreadable == "error":
+        raise Unreadable(probes[lost[0]].error)
+    return [clip for clip in clips if not probes[clip.id].error], lost
 
 
 def _numbers(split: str, views: Views) -> list[int | None]:
@@ -109,10 +121,11 @@ def _recipe(views: Views, tower: Tower) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _key(recipe: str, clip: Clip, probe: Probe, views: Views, number: int | None) -> str:
-    """Of one view of one clip. The id counts too, since it seeds the augmentation."""
+def _key(recipe: str, root: Path, clip: Clip, probe: Probe, views: Views, number: int | None) -> str:
+    """Of one view of one clip. The id counts too, since it seeds the augmentation; and the names of frames, since
+    boxes go by them."""
     augmented = (views.clips.rotation, views.clips.flip, views.clips.grey, number) if number is not None else ()
-    shows = (probe.content, probe.frames, sorted((clip.face or {}).items()), clip.body)
+    shows = (fact(root, clip), probe.content, probe.frames, sorted((clip.face or {}).items()), clip.body)
     return hashlib.sha256(repr((recipe, clip.id, shows, augmented)).encode()).hexdigest()[:24]
 
 
@@ -124,10 +137,10 @@ def _encoder(root: Path, numbers: Sequence[int | None], views: Views, tower: Tow
     def encode(clip: Clip, places: Sequence[int]) -> Made:
         try:
             seen = pictures(root, clip, views, [numbers[place] for place in places])
-        except Unreadable as error:
+        except Unreadable:
             if views.clips.unreadable == "error":
                 raise
-            return Made({}, [{"unreadable": str(error)}])
+            return Made({})
         with tower.autocast():  # one view at a time: a row does not depend on which others are made with it
             rows = [trunk(torch.from_numpy(np.stack([s.face, s.context])).to(device)).cpu() for s in seen]
         stacked = {name: torch.stack([row[place] for row in rows]) for place, name in enumerate(STREAMS)}

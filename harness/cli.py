@@ -20,7 +20,7 @@ from typing import Any
 
 from harness import __version__, plugins
 from harness.audit import commands as data
-from harness.errors import BadInput
+from harness.errors import BadInput, headline
 
 EXAMPLES = """\
 examples:
@@ -84,11 +84,12 @@ def run(arguments: argparse.Namespace, argv: list[str]) -> int:
         page = write(store, grid.name, out)
         print(f"leaderboard: {page}")
     for failure in outcome.failed:
-        error = failure["error"]
-        message = " ".join(error["message"].splitlines()[:1])
-        print(f"failed: {failure['run_id']}: {error['type']}: {message}", file=sys.stderr)
+        print(f"failed: {failure['run_id']}: {headline(failure['error'])}", file=sys.stderr)
+    for run_id, sentinels in outcome.alarmed.items():
+        print(f"error in {run_id}: {', '.join(sentinels)}; see `harness show {run_id}`", file=sys.stderr)
     wanted = sum(run.wanted for run in planned.runs)
-    print(f"harness: {outcome.done} of {wanted} runs done, {outcome.alarmed} with errors, {len(outcome.failed)} failed")
+    counts = f"{len(outcome.alarmed)} with errors, {len(outcome.failed)} failed"
+    print(f"harness: {outcome.done} of {wanted} runs done, {counts}")
     return 1 if bad else 0
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ Box = tuple[float, float, float, float]  # absolute pixels: x1, y1, x2, y2
 SPLITS = ("train", "val", "test")
 VIDEOS = (".avi", ".mp4", ".mkv", ".mov", ".m4v", ".webm", ".mpg", ".mpeg", ".wmv", ".flv")
 IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+Progress = Callable[[int, int], None]  # told how many clips are done, and of how many
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something dropped, defaulted or guessed while reading; one for all clips it befell.
+    """Something dropped, defaulted or guessed while reading; one for all clips it befell, told beside the message.
 
     With a mend it is a problem, which the user should act on; without one it tells how things were read.
     """
@@ -60,13 +61,20 @@ class Scan:
     faces: dict[str, dict[str, int]]  # split -> {"found": n, "missing": n}
     has_boxes: bool
     fingerprint: str
-    labelled: list[Clip] = field(default_factory=list)  # all clips of the copy, in the splits that they are labelled as
+    present: list[Clip] = field(default_factory=list)  # all clips of the copy, in the splits that they are labelled as
     absent: list[Clip] = field(default_factory=list)  # labelled as well, but not in this copy
 
 
-def natural(name: str) -> list[str | int]:
-    """Sorting key under which `frame10` comes after `frame9`."""
-    return [int(part) if i % 2 else part for i, part in enumerate(re.split(r"([0-9]+)", name))]
+def natural(name: str) -> tuple[list[str | tuple[int, str]], str]:
+    """Sorting key under which `frame10` comes after `frame9`; no two names are equal (`f1` and `f01`)."""
+    parts = enumerate(re.split(r"([0-9]+)", name))
+    return [_size(part) if i % 2 else part for i, part in parts], name
+
+
+def _size(digits: str) -> tuple[int, str]:
+    """Orders as the number does, of which there may be too many digits for one."""
+    digits = digits.lstrip("0")
+    return len(digits), digits
 
 
 def frame_names(folder: Path) -> list[str]:

@@ -37,6 +37,9 @@ def text(found: Mapping[str, Any]) -> str:
     first, second = found["names"]
     lines = [f"A: {first}", f"B: {second}", ""]
     lines += ["data", *(f"  {name}: {_copies_in_words(fact)}" for name, fact in found["copies"].items())]
+    for place, alarms in enumerate(found["alarms"]):
+        for dataset, errors in alarms.items():
+            lines.append(f"  ⚠ errors in {'AB'[place]}, {dataset}: {', '.join(errors)}: its scores mean something else")
     for title in ("settings", "environment"):
         rows = [[key, *values] for key, values in found.get(title, {}).items()]
         if title in found:
@@ -56,13 +59,14 @@ def _boards(first: Path, second: Path) -> dict[str, Any]:
     scores = [_scores(folder) for folder in (first, second)]
     copies = [_copies(folder) for folder in (first, second)]
     shared = [cell for cell in scores[0] if cell in scores[1]]
+    alarms = [_alarms(folder) for folder in (first, second)]
     rows = [
         {"of": list(cell), "values": [scores[0][cell], scores[1][cell]], "same_data": _same(copies, cell[0])}
         for cell in shared
     ]
     alone = [sorted({f"{d} {m}" for d, m, _ in set(a) - set(b)}) for a, b in (scores, scores[::-1])]
     facts = {name: [copy.get(name, []) for copy in copies] for name in dict.fromkeys(cell[0] for cell in shared)}
-    return {"copies": facts, "scores": rows, "alone": alone}
+    return {"copies": facts, "alarms": alarms, "scores": rows, "alone": alone}
 
 
 def _scores(folder: Path) -> dict[tuple[str, str, str], float]:
@@ -78,6 +82,14 @@ def _scores(folder: Path) -> dict[tuple[str, str, str], float]:
 def _copies(folder: Path) -> dict[str, list[str]]:
     path = folder / "copies.json"
     return {name: fact["manifests"] for name, fact in read_json(path).items()} if path.exists() else {}
+
+
+def _alarms(folder: Path) -> dict[str, list[str]]:
+    """The sentinels that raised errors, by data set."""
+    path = folder / "copies.json"
+    return (
+        {name: fact["errors"] for name, fact in read_json(path).items() if fact.get("errors")} if path.exists() else {}
+    )
 
 
 def _same(copies: list[dict[str, list[str]]], dataset: str) -> bool:
@@ -100,11 +112,17 @@ def _runs(first: Record, second: Record) -> dict[str, Any]:
     names = dict.fromkeys(record.spec["dataset"] for record in (first, second))
     return {
         "copies": {" against ".join(names): manifests},
+        "alarms": [_raised(record) for record in (first, second)],
         "settings": _differing(*(_flat(record.spec) for record in (first, second))),
         "environment": _differing(*(dict(_leaves(record.environment())) for record in (first, second))),
         "scores": rows,
         "alone": [sorted(set(a) - set(b)) for a, b in (metrics, metrics[::-1])],
     }
+
+
+def _raised(record: Record) -> dict[str, list[str]]:
+    errors = [alarm["sentinel"] for alarm in record.alarms() if alarm["severity"] == "error"]
+    return {record.spec["dataset"]: list(dict.fromkeys(errors))} if errors else {}
 
 
 def _flat(spec: Mapping[str, Any]) -> dict[str, str]:

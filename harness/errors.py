@@ -7,7 +7,8 @@ what was found, and how to mend it. The door prints that line and exits with 2; 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 _SHOWN = 20  # known names listed where none is near
 
@@ -19,6 +20,12 @@ class BadInput(Exception):
         self.where, self.what, self.mend = str(where), what, mend
         text = f"{where}: {what}" + (f" — {mend}" if mend else "")
         super().__init__(" ".join(map(str.strip, text.splitlines())))
+
+
+def headline(error: Mapping[str, Any]) -> str:
+    """What a run died of, in a line: of the `error` that its result holds."""
+    lines = str(error.get("message", "")).strip().splitlines()
+    return f"{error.get('type', 'Error')}: {lines[0] if lines else 'no message'}"
 
 
 def nearest(name: str, known: Iterable[str], *, most: int = 3) -> str:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from harness import plugins
+from harness.errors import BadInput
 from harness.grammar import Method
 from harness.methods import Batch, Component, Context, VideoModel
 from harness.protocol import Train
@@ -42,8 +43,18 @@ class Learner(nn.Module):
         super().__init__()
         self.model = model
         self.components = nn.ModuleDict(components)
+        orders = [part.name for part in self.parts if type(part).sampler is not Component.sampler]
+        if len(orders) > 1:
+            raise BadInput(" and ".join(orders), "both draw the training order", "keep one of them")
+        self.extended: set[str] = set()  # components whose `extend` left the network another
+        self.added: dict[str, list[nn.Parameter]] = {}  # component -> parameters that it brought into the network
         for part in self.parts:
+            before, known = _anatomy(model), list(model.parameters())
             part.extend(model)
+            if not _same(before, _anatomy(model)):
+                self.extended.add(part.name)
+            ids = set(map(id, known))
+            self.added[part.name] = [parameter for parameter in model.parameters() if id(parameter) not in ids]
 
     @property
     def parts(self) -> list[Component]:
@@ -71,9 +82,8 @@ class Learner(nn.Module):
 
     def targets(self, ctx: Context) -> Tensor:
         """M `[K, K]`: row y is the distribution to aim at when the label is y (design: targets are kernels)."""
-        targets = torch.eye(self.model.classes)
-        if ctx.out is not None:
-            targets = targets.to(ctx.out.logits)
+        like = torch.zeros(()) if ctx.out is None else ctx.out.logits
+        targets = torch.eye(self.model.classes, device=like.device, dtype=like.dtype)
         for part in self.parts:
             before, targets = targets, part.kernel(targets, ctx)
             if ctx.trace is not None and targets is not before:
@@ -98,8 +108,13 @@ class Learner(nn.Module):
         for name, rate, parameters in self._named_groups(train):
             fresh = [p for p in parameters if p.requires_grad and id(p) not in taken]
             taken.update(map(id, fresh))
-            if fresh:
-                groups[name] = (rate, fresh)
+            if not fresh:
+                continue
+            known, members = groups.setdefault(name, (rate, []))
+            if known != rate:
+                what = f"two groups of parameters have this name, with the learning rates {known:g} and {rate:g}"
+                raise BadInput(name, what, "give one of them another name, where a component names its groups")
+            members.extend(fresh)
         return [
             {"name": name, "lr": rate, "params": members, "weight_decay": decay}
             for name, (rate, parameters) in groups.items()
@@ -112,6 +127,29 @@ class Learner(nn.Module):
         if self.model.trunk is not None:
             yield "trunk", self.model.settings.trunk_lr, list(self.model.trunk.parameters())
         yield "head", train.lr, list(self.parameters())
+
+
+def _anatomy(model: nn.Module) -> dict[str, Any]:
+    """What makes the network what it is, by name: modules, tensors and how often written to, hooks, plain values."""
+    found: dict[str, Any] = {}
+    for path, module in model.named_modules():
+        for name, value in vars(module).items():
+            parts = value if isinstance(value, dict) else {"": value}
+            found |= {f"{path}.{name}.{key}": part for key, part in parts.items()}
+        for name, tensor in (*module._parameters.items(), *module._buffers.items()):
+            if tensor is not None:
+                written = 0 if tensor.is_inference() else tensor._version
+                found[f"{path}.{name}:state"] = f"{written}, {tensor.requires_grad}"
+    return found
+
+
+def _same(before: dict[str, Any], after: dict[str, Any]) -> bool:
+    """Whether two anatomies are of one network, and nothing in it was replaced, added, taken away or written to."""
+    plain = (bool, int, float, str)
+    return before.keys() == after.keys() and all(
+        old is after[name] or (isinstance(old, plain) and type(old) is type(after[name]) and old == after[name])
+        for name, old in before.items()
+    )
 
 
 def _inputs(batch: Batch) -> tuple[Tensor, ...]:

@@ -21,6 +21,8 @@ from harness.paths import Noting, plain
 T = TypeVar("T")
 _LINE = re.compile(r"(?P<path>[^\s,].*?)(?:[\s,]+(?P<frames>[0-9]+))?[\s,]+(?P<label>-?[0-9]+)")
 _NAMED = re.compile(r"(?P<path>[^\s,].*?)(?:[\s,]+(?P<frames>[0-9]+))?[\s,]+(?P<label>[^\s,]+)")
+_LONGEST = 10_000  # characters of a line; the longest paths have 4,096
+_DIGITS = 9  # of a number of frames, or a label
 _COLUMNS = {  # what tables call the columns of a list
     "path": ("path", "video_name", "video", "clip", "name", "file", "file_name", "filename", "image"),
     "frames": ("frames", "num_frames", "n_frames", "frame_count"),
@@ -62,13 +64,13 @@ def read_table(file: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[s
     rows = list(_numbered(file))
     if not rows:
         return
-    header, wanted = _cells(rows[0][1]), {}
+    header, wanted = _cells(*rows[0]), {}
     for column in columns:
         if column not in header:
             raise BadInput(rows[0][0], f"no column {column!r}", nearest(column, header))
         wanted[column] = header.index(column)
     for where, text in rows[1:]:
-        row = _cells(text)
+        row = _cells(where, text)
         if len(row) < len(header):
             raise BadInput(where, f"{text!r} has {len(row)} cells of {len(header)}", "complete the line")
         yield where, {column: row[index] for column, index in wanted.items()}
@@ -156,21 +158,24 @@ def compare_with_folders(
 def _lines(file: Path, classes: Mapping[str, int]) -> Iterator[Line]:
     rows = list(_numbered(file))
     between = "\t" if rows and "\t" in rows[0][1] else ","
-    columns = _header(_cells(rows[0][1], between)) if rows else {}
+    columns = _header(_cells(*rows[0], between)) if rows else {}
     for where, text in rows[1:] if columns else rows:
         if not columns:
             yield parse_line(text, where, classes)
             continue
-        row = _cells(text, between)
+        row = _cells(where, text, between)
         if len(row) <= max(columns.values()):
             raise BadInput(where, f"{text!r} has {len(row)} cells, fewer than the header", "complete the line")
         told = {name: row[index] for name, index in columns.items()}
         yield _line(told["path"], told.get("frames", ""), told["label"], where, text, classes)
 
 
-def _cells(text: str, between: str = ",") -> list[str]:
+def _cells(where: str, text: str, between: str = ",") -> list[str]:
     """The cells of one line of a table: a stray quote spoils its own line only."""
-    return [cell.strip() for cell in next(csv.reader([text], delimiter=between))]
+    try:
+        return [cell.strip() for cell in next(csv.reader([text], delimiter=between))]
+    except csv.Error as error:
+        raise BadInput(where, f"can't be read as a line of a table: {error}", "mend the line") from error
 
 
 def _header(cells: Sequence[str]) -> dict[str, int]:
@@ -185,6 +190,8 @@ def _line(path: str, frames: str, label: str, where: str, text: str, classes: Ma
         raise BadInput(where, f"can't read {text!r}", "write `path frames label` or `path label`")
     if re.fullmatch("-[0-9]+", label):
         raise BadInput(where, f"label {label} in {text!r}", "labels start at 0 or at 1")
+    if max(len(frames), len(label) if label.isdigit() else 0) > _DIGITS:
+        raise BadInput(where, f"a number of over {_DIGITS} digits in {text!r:.80}", "mend the line")
     if label.isascii() and label.isdigit():
         return Line(path, int(frames or 0), int(label), where)
     if label.casefold() not in classes:
@@ -221,5 +228,7 @@ def _numbered(file: Path) -> Iterator[tuple[str, str]]:
     except OSError as error:
         raise BadInput(str(file), f"can't be read: {error.strerror}", "check the path and its rights") from error
     for number, line in enumerate(re.split(r"\r\n|\r|\n", text), start=1):
+        if len(line) > _LONGEST:
+            raise BadInput(f"{file}:{number}", f"a line of {len(line):,} characters", "is it a list? mend the line")
         if line.strip():
             yield f"{file}:{number}", line.strip()

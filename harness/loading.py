@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,13 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
-from harness.cache import Features, Views, picture
+from harness.cache import Features, Views, picture, sound
 from harness.clips import Clip, Scan, from_row
 from harness.methods import Batch
+from harness.probe import Probe
 from harness.video import Unreadable
 
-LOADERS = 0 if (os.cpu_count() or 1) < 4 else 4  # loader processes that decode ahead of the trunk
+LOADERS = 0 if len(os.sched_getaffinity(0)) < 4 else 4  # loader processes that decode ahead of the trunk
 
 Pick = tuple[int, int | None]
 
@@ -110,15 +111,16 @@ class _Pictures(Dataset):
         )
 
 
-def readable(scan: Scan, split: str, views: Views) -> tuple[list[Clip], dict[str, int], list[str]]:
+def readable(
+    scan: Scan, split: str, views: Views, probes: Mapping[str, Probe]
+) -> tuple[list[Clip], dict[str, int], list[str]]:
     """The clips of a split that can be decoded, how their boxes were found, and the ids of the others.
 
-    Reads the evaluation view of every clip once, so that a broken file is met before training and not within.
+    Reads the evaluation view of every clip once, so that nearly every broken file is met before training.
     """
-    clips, boxes, lost = [], Counter[str](), []
-    for clip in scan.clips:
-        if clip.split != split:
-            continue
+    candidates, lost = sound([clip for clip in scan.clips if clip.split == split], views, probes)
+    clips, boxes = [], Counter[str]()
+    for clip in candidates:
         try:
             boxes.update(picture(scan.root, clip, views, None).boxes)
             clips.append(clip)

@@ -15,7 +15,9 @@ from harness.errors import BadInput
 def fact(root: Path, clip: Clip) -> tuple[str, int]:
     """Sizes of the medium's files, as one word (empty: it is not there), and how many images a folder of them has.
 
-    A list from elsewhere must not make us read files outside the data set: raises `BadInput` for a path, or a
+    Media are told apart by the sizes of their files and the names of their frames, which costs no reading: a file
+    that is replaced by another of the same size looks the same here, and only a manifest, made from the pixels,
+    tells. A list from elsewhere must not make us read files outside the data set: raises `BadInput` for a path, or a
     link on it, that leaves the root.
     """
     path = _inside(root, clip)

@@ -7,12 +7,14 @@ begins to be ours is decided over the whole list, by the reading under which mos
 from __future__ import annotations
 
 import os
+import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from harness.clips import IMAGES, VIDEOS
+from harness.errors import BadInput
 
 T = TypeVar("T")
 Noting = Callable[[str, str, str, str, int], None]  # kind, where, message, mend, count
@@ -38,11 +40,14 @@ def stem(path: str) -> str:
 
 
 def existing(root: Path, path: str) -> str | None:
-    """`path`, or the same clip in another form (a folder of extracted frames, another container), if on disk."""
+    """`path`, or the same clip in another form (extracted frames, another container or image format), if on disk.
+
+    An image stands in for an image only: one beside where a video should be is its thumbnail.
+    """
     if os.path.exists(os.path.join(root, path)):
         return path
     name = stem(path)
-    others = (name, *(name + extension for extension in VIDEOS))
+    others = (name, *(name + extension for extension in (IMAGES if path.lower().endswith(IMAGES) else VIDEOS)))
     return next((other for other in others if os.path.exists(os.path.join(root, other))), None)
 
 
@@ -103,25 +108,45 @@ def media_below(root: Path, folder: str) -> Iterator[str]:
 
     Images beside a video are its thumbnails or its extracted frames: the video counts.
     """
-    entries = sorted(os.scandir(root / folder), key=lambda entry: entry.name)
-    entries = [entry for entry in entries if entry.name[0] not in "._"]
+    entries = [entry for entry in _entries(root / folder) if entry.name[0] not in "._"]
     videos = [entry.name for entry in entries if entry.name.lower().endswith(VIDEOS)]
     if not videos and any(entry.name.lower().endswith(IMAGES) for entry in entries):
         yield folder
         return
     for entry in entries:
-        if entry.is_dir():
-            yield from media_below(root, f"{folder}/{entry.name}")
-    yield from (f"{folder}/{name}" for name in videos)
+        if _leads_on(entry):
+            yield from media_below(root, posixpath.join(folder, entry.name))
+    yield from (posixpath.join(folder, name) for name in videos)
 
 
 def _folders(root: Path, clips: set[str], below: str = "", depth: int = 0) -> Iterator[str]:
     """The root and its folders, nearest first; those that are clips themselves aside."""
     yield below
     if depth < _DEPTH:
-        for entry in sorted(os.scandir(root / below), key=lambda entry: entry.name):
-            if entry.name[0] not in "._" and entry.name not in clips and not entry.name.isdigit() and entry.is_dir():
-                yield from _folders(root, clips, f"{below}/{entry.name}".lstrip("/"), depth + 1)
+        for entry in _entries(root / below):
+            named = entry.name[0] not in "._" and entry.name not in clips and not entry.name.isdigit()
+            if named and _leads_on(entry):
+                yield from _folders(root, clips, posixpath.join(below, entry.name), depth + 1)
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        return sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        raise BadInput(str(folder), f"can't be read: {error.strerror}", "check the folder and its rights") from error
+
+
+def _leads_on(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a folder to go into: a link to a folder that holds it would lead round and round."""
+    try:
+        if not entry.is_dir():
+            return False
+    except OSError:  # a link to itself
+        return False
+    if not entry.is_symlink():
+        return True
+    above = Path(os.path.abspath(entry.path)).parents
+    return os.path.realpath(entry.path) not in map(os.path.realpath, above)
 
 
 def _sample(items: Sequence[T], count: int) -> Sequence[T]:

@@ -13,20 +13,20 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import cv2
+import filelock
 import numpy as np
 
 from harness import store
-from harness.clips import IMAGES, Box, Clip
+from harness.clips import IMAGES, Box, Clip, Progress
 from harness.video import Picture, Unreadable, lies_in, read
 from harness.weights import cache_folder
-
-Progress = Callable[[int, int], None]
 
 FORM = 1  # of the kept file: raise it when the same medium would be probed to another result
 SAVE_EVERY = 20.0  # seconds
@@ -62,7 +62,7 @@ def probes(root: Path, clips: Iterable[Clip], progress: Progress) -> dict[str, P
     clips = list(clips)
     place = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:16]
     kept_at = cache_folder() / "probes" / f"{root.name.lower()}-{place}.json"
-    kept = _load(kept_at)
+    kept, made = _load(kept_at), Kept()
     stamps = {clip.media: _stamp(root / clip.media) for clip in clips}
     todo = sorted(media for media, stamp in stamps.items() if _outdated(kept.get(media), stamp))
     done, saved = len(stamps) - len(todo), time.monotonic()
@@ -72,16 +72,17 @@ def probes(root: Path, clips: Iterable[Clip], progress: Progress) -> dict[str, P
         running = {pool.submit(probe, root / media, None): media for media in todo}
         for future in as_completed(running):
             media = running[future]
-            kept[media] = stamps[media], future.result()
+            made[media] = stamps[media], future.result()
             done += 1
             progress(done, len(stamps))
             if time.monotonic() - saved > SAVE_EVERY:
-                _save(kept_at, kept)
+                _save(kept_at, made)
                 saved = time.monotonic()
     finally:
         pool.shutdown(cancel_futures=True)
-        if todo:
-            _save(kept_at, kept)
+        if made:
+            _save(kept_at, made)
+    kept |= made
     return {clip.id: _with_boxes(kept[clip.media][1], clip.face) for clip in clips}
 
 
@@ -131,17 +132,26 @@ def _load(path: Path) -> Kept:
     """What was kept; nothing where there is no such file or it is of another form (it can be made again)."""
     try:
         held = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        return {media: _row(*row) for media, row in held["probes"].items()} if held["form"] == FORM else {}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return {}
-    if held.get("form") != FORM:
-        return {}
-    return {media: (stamp, Probe(*values)) for media, (stamp, *values) in held["probes"].items()}
 
 
-def _save(path: Path, kept: Kept) -> None:
+def _row(stamp: str, *values: Any) -> tuple[str, Probe]:
+    """A kept line. Raises `TypeError` or `ValueError` unless it has all values, of the kinds that are written."""
+    for value, usual in zip((stamp, *values), ("", *dataclasses.astuple(Probe())), strict=True):
+        if type(value) is not type(usual) and not (type(usual) is float and type(value) is int):
+            raise TypeError("not a line of this form")
+    return stamp, Probe(*values)
+
+
+def _save(path: Path, made: Kept) -> None:
+    """Adds to what is kept, also by other processes in the meantime."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    rows = {media: (stamp, *dataclasses.astuple(found)) for media, (stamp, found) in kept.items()}
-    store.write_bytes(path, json.dumps({"form": FORM, "probes": rows}).encode())
+    with filelock.FileLock(f"{path}.lock"):
+        kept = _load(path) | made
+        rows = {media: (stamp, *dataclasses.astuple(found)) for media, (stamp, found) in kept.items()}
+        store.write_bytes(path, json.dumps({"form": FORM, "probes": rows}).encode())
 
 
 def twins(clips: Iterable[Clip], found: Mapping[str, Probe]) -> tuple[tuple[str, str, str, str], ...]:

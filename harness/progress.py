@@ -13,6 +13,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from harness.errors import headline
 from harness.plan import Run
 
 QUIET_FOR = 30.0  # seconds after which a long run reports an epoch where there are no bars
@@ -133,7 +134,7 @@ def summary(result: dict[str, Any]) -> str:
     fold = f" fold {result['fold']}" if result.get("fold") else ""
     name = f"{result['dataset'] + fold:<7} {result['method']}  seed {result['seed']}"
     if result["status"] != "done":
-        return f"{name}  FAILED: {result['error']['type']}: {result['error']['message'].splitlines()[0]}"
+        return f"{name}  FAILED: {headline(result['error'])}"
     scores = [
         f"{split} WAR {100 * metrics['war']:.1f} UAR {100 * metrics['uar']:.1f}"
         for split, metrics in sorted(result["metrics"].items(), reverse=True)

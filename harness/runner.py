@@ -22,6 +22,7 @@ import pyarrow
 import pyarrow.parquet
 import torch
 from accelerate import Accelerator
+from accelerate.utils import gather_object
 
 from harness import evaluation, manifest, store, training, trunk, weights
 from harness.cache import Features, Tower, Views, features
@@ -40,7 +41,7 @@ from harness.settings import recording
 from harness.shelf import Progress
 from harness.training import Outcome, Viewer
 from harness.video import Unreadable
-from harness.watch import Alarm, Watch, as_row
+from harness.watch import Alarm, Alarmed, Watch, as_row
 
 
 def _unseen(what: str) -> Progress:
@@ -98,12 +99,15 @@ class Runner:
         watch = self._watch(folder, viewer)
         try:
             result = self._train(run, folder, viewer, watch)
+        except (Alarmed, training.NotFinite) as error:  # raised by all processes together
+            result = {"status": "failed", "error": _describe_error(error)}
         except Exception as error:
             result = {"status": "failed", "error": _describe_error(error)}
             if self.accelerator.num_processes > 1:  # the other processes wait for this one: end them all
                 store.write_json(folder / "result.json", self._result(run, began, watch, result))
                 raise
         finally:
+            watch.sentinels.clear()  # they hold the learner
             self.accelerator.free_memory()
         result = self._result(run, began, watch, result)
         if writes:
@@ -165,6 +169,7 @@ class Runner:
             unreadable=tuple(counts["unreadable_clips"]),
             twins=twins(copy.scan.clips, self._probes(name)),
             probes=self._probes(name),
+            cropped=copy.adapter.stand_in == "full-frame",
         )
 
     def _watch(self, folder: Path, viewer: Viewer) -> Watch:
@@ -177,7 +182,8 @@ class Runner:
                 store.write_lines(folder / "alarms.jsonl", rows)
                 viewer.alarm(rows[-1])
 
-        return Watch(self.grid.sentinels, tell, stop=self.on_alarm == "stop")
+        gather = gather_object if self.accelerator.num_processes > 1 else list
+        return Watch(self.grid.sentinels, tell, stop=self.on_alarm == "stop", gather=gather)
 
     def _features(self, copy: str, counter: Callable[[str], Progress] = _unseen) -> dict[str, Features]:
         """The features of a copy's splits, computed now unless the cache has them."""
@@ -195,16 +201,18 @@ class Runner:
 
     def _read(self, copy: str) -> dict[str, tuple[list[Clip], dict[str, int], list[str]]]:
         """What of a copy's splits can be decoded."""
-        return {split: readable(self.copies[copy].scan, split, self._views(copy)) for split in SPLITS}
+        return {
+            split: readable(self.copies[copy].scan, split, self._views(copy), self._probes(copy)) for split in SPLITS
+        }
 
     def _probe(self, copy: str, counter: Callable[[str], Progress] = _unseen) -> dict[str, Probe]:
         """A closer look at each medium of a copy, from the cache where it has not changed."""
         scan = self.copies[copy].scan
-        return probes(scan.root, scan.labelled, counter(f"clips of {copy}"))
+        return probes(scan.root, scan.present, counter(f"clips of {copy}"))
 
     def _hash(self, copy: str) -> str:
         adapter, scan = self.copies[copy].adapter, self.copies[copy].scan
-        return manifest.hash_of(adapter.name, adapter.classes, scan.labelled, self._probes(copy))
+        return manifest.hash_of(adapter.name, adapter.classes, scan.present, self._probes(copy))
 
     def _as_dataset(self, copy: str) -> hf.Dataset:
         return as_dataset(self.copies[copy].scan, self.copies[copy].adapter.classes)

@@ -159,8 +159,6 @@ def _with_val(found: Survey, train: Train) -> list[Clip]:
     splits = {clip.split for clip in clips}
     if "train" not in splits:
         raise BadInput(name, "no training clips", "the `train` list or folder is missing or empty")
-    if "test" not in splits:
-        found.notes.append(Note("split-missing", name, "this copy has no test clips", "complete the copy"))
     if "val" in splits:
         return clips
     held = hold_out([clip for clip in clips if clip.split == "train"], train.holdout)
@@ -217,9 +215,11 @@ def _face_policy(clips: list[Clip], face: Face, found: Survey) -> list[Clip]:
         raise BadInput(name, f"{len(missing)} clips have no face box: {first}", "choose another face.missing")
     if face.missing == "skip":
         found.note("face-missing", missing, "no face box, so left out (face.missing = skip)")
-        clips = [clip for clip in clips if clip.face is not None]
-        if not clips:
-            raise BadInput(name, "no clip has a face box, so all would be skipped", "choose another face.missing")
+        kept = [clip for clip in clips if clip.face is not None]
+        for split in {clip.split for clip in clips} - {clip.split for clip in kept}:
+            what = f"no clip of {split} has a face box, so all would be skipped"
+            raise BadInput(name, what, "choose another face.missing, or give boxes")
+        clips = kept
     else:
         mend = "give boxes, or choose another face.missing"
         found.note("face-missing", missing, f"no face box, so the face stream is a {face.missing}", mend)

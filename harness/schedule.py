@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -36,7 +36,7 @@ class Outcome:
     """What became of the wanted runs."""
 
     done: int = 0
-    alarmed: int = 0  # of those, the runs with an alarm of severity error
+    alarmed: dict[str, list[str]] = field(default_factory=dict)  # of those, the runs with errors, and who raised them
     failed: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -69,7 +69,7 @@ def run(
         board.say(f"placement {placement}: {why}; {count} worker{'s' * (count > 1)}: {why_count}")
         for name, copy in plan.copies.items():
             for note in copy.scan.notes:
-                board.say(f"  {name}: {note.message}")
+                board.say(f"  {name}: {note.message}" + (f" ({note.count:,} in all)" if note.count > 1 else ""))
         runner = Runner(plan.grid, plan.copies, launching.accelerator(launch, placement), placement, on_alarm)
         if not launch.worker:  # whoever started a worker has done this already
             _prepare(runner, todo, board)
@@ -184,18 +184,34 @@ def _fresh(store: Store, run: Run, began: dict[str, int]) -> Record | None:
 
 
 def _together(runner: Runner, todo: list[Run], store: Store, board: Board) -> None:
-    """All processes train one run after the other; the first one claims for all."""
-    for run in todo:
-        with store.lease(run.dataset, run.run_id) if runner.accelerator.is_main_process else _nothing() as mine:
-            claimed = [mine]
-            broadcast_object_list(claimed)
-            if claimed[0]:
-                board.finished(_execute(runner, run, store, board), ())
+    """All processes train one run after the other; the first one decides and claims for all.
+
+    Others look at the store at other moments, so they are told what is left instead of looking themselves. A run
+    that another job holds is waited for.
+    """
+    leads, known = runner.accelerator.is_main_process, {run.run_id: run for run in todo}
+    began = {run.run_id: _ended(store, run) for run in todo}
+    waiting = _told_by_first([run.run_id for run in todo])
+    while waiting:
+        before = len(waiting)
+        for run in [known[run_id] for run_id in waiting]:
+            with store.lease(run.dataset, run.run_id) if leads else nullcontext(False) as mine:
+                if _told_by_first(mine and _fresh(store, run, began) is None):
+                    _execute(runner, run, store, board)
+            record = _fresh(store, run, began) if leads else None
+            if record is not None:
+                board.finished(record.result, record.alarms())
+            if _told_by_first(record is not None):
+                waiting.remove(run.run_id)
+        if len(waiting) == before:
+            time.sleep(POLL)
 
 
-@contextmanager
-def _nothing() -> Iterator[bool]:
-    yield False
+def _told_by_first(value: Any) -> Any:
+    """What the first process says, in all of them."""
+    held = [value]
+    broadcast_object_list(held)
+    return held[0]
 
 
 def _execute(runner: Runner, run: Run, store: Store, board: Board) -> dict[str, Any]:
@@ -206,13 +222,23 @@ def _execute(runner: Runner, run: Run, store: Store, board: Board) -> dict[str, 
         viewer.close()
 
 
+def _errors(record: Record, plan: Plan) -> list[str]:
+    """The sentinels whose errors a stored run holds, by the severities of this call: one may be off by now."""
+    if not record.result.get("errors"):
+        return []
+    told = {name: settings.severity for name, settings in plan.grid.sentinels.items() if settings.severity}
+    errors = (a["sentinel"] for a in record.alarms() if told.get(a["sentinel"], a["severity"]) == "error")
+    return list(dict.fromkeys(errors))
+
+
 def _outcome(plan: Plan, store: Store) -> Outcome:
     outcome = Outcome()
     for run in plan.runs:
         record = store.record(run.dataset, run.run_id) if run.wanted else None
         if record and record.done:
             outcome.done += 1
-            outcome.alarmed += record.result.get("errors", 0) > 0
+            if errors := _errors(record, plan):
+                outcome.alarmed[run.run_id] = errors
         elif record and record.result.get("status") == "failed":
             outcome.failed.append(record.result)
     return outcome

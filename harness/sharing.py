@@ -36,10 +36,11 @@ def epoch_picks(
 ) -> list[list[Pick]]:
     """The epoch's global batches: random order (or a component's), a random augmented view for each clip.
 
-    The last batch is as uneven as it comes: no clip is dropped, none is doubled.
+    The last batch is as uneven as it comes: no clip is dropped, none is doubled. A component that gives no order leaves
+    everything as it is without it.
     """
     rng = np.random.default_rng([seed, epoch])
-    orders = (part.sampler(labels, rng) for part in parts)
+    orders = (part.sampler(labels, rng.spawn(1)[0]) for part in parts)  # draws nothing from `rng` itself
     order = next((order for order in orders if order is not None), None)
     order = rng.permutation(len(labels)) if order is None else order
     picks = as_picks(order, rng.integers(2**31, size=len(order)))

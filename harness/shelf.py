@@ -24,19 +24,19 @@ from safetensors.torch import save
 from torch import Tensor
 
 from harness import store
+from harness.clips import Progress
 
 ITEMS = 64  # items of a shard: large enough that files are few, small enough that what a dead process loses is little
 POLL = 0.2  # seconds between two looks at shards that other processes are making
 
 T = TypeVar("T")
-Progress = Callable[[int, int], None]
 
 
 @dataclass
 class Made:
     """What was made of one item: rows by tensor name, `[n, …]` for its n keys, and a fact for each key.
 
-    An item that can't be made has no rows and one fact that says why.
+    An item that can't be made has no rows. It is tried again by whoever comes next, since the cause may lie outside.
     """
 
     rows: dict[str, Tensor]
@@ -68,7 +68,7 @@ class Shelf:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._places: dict[str, tuple[str, int]] = {}  # key -> shard and row; row −1: it can't be made
+        self._places: dict[str, tuple[str, int]] = {}  # key -> shard and row
         self._facts: dict[str, dict[str, Any]] = {}
         self._shards: dict[str, dict[str, Tensor]] = {}
 
@@ -104,7 +104,7 @@ class Shelf:
 
     def has(self, key: str) -> bool:
         """Whether there is a row; what can't be made has none."""
-        return self._places.get(key, ("", -1))[1] >= 0
+        return key in self._places
 
     def rows(self, name: str, keys: Sequence[Sequence[str]]) -> Rows:
         """The rows of one tensor, laid out `[len(keys), len(keys[0])]`; only mapped, not read."""
@@ -139,7 +139,8 @@ class Shelf:
                     for result in pool.map(lambda order: make(order.value, order.places), orders):
                         made.append(result)
                         count(len(made))
-                    store.write_bytes(path, _pack(orders, made))
+                    if any(result.rows for result in made):
+                        store.write_bytes(path, _pack(orders, made))
         except filelock.Timeout:
             return False
         path.with_suffix(".lock").unlink(missing_ok=True)
@@ -154,7 +155,7 @@ class Shelf:
             try:
                 with safe_open(path, framework="pt") as file:
                     held = json.loads(file.metadata()["keys"])
-            except (SafetensorError, OSError, KeyError, ValueError):
+            except (SafetensorError, KeyError, TypeError, ValueError):  # damaged; an OSError is not the shard's fault
                 path.unlink(missing_ok=True)
                 continue
             for key, row, facts in held:
@@ -225,7 +226,6 @@ def _pack(orders: Sequence[_Order[Any]], made: Sequence[Made]) -> bytes:
     row = 0
     for order, result in zip(orders, made, strict=True):
         if not result.rows:
-            held += [(key, -1, result.facts[0]) for key in order.keys]
             continue
         held += [(key, row + n, facts) for n, (key, facts) in enumerate(zip(order.keys, result.facts, strict=True))]
         row += len(order.keys)

@@ -105,6 +105,8 @@ def _error(record: Record) -> Iterator[str]:
     if not error:
         return
     yield f"failed: {error.get('type', 'Error')}: {error.get('message', '')}"
+    if error.get("type") == "Alarmed":  # no fault of the code: the user asked for it
+        return
     yield from _indented(str(error.get("traceback", "")).strip().splitlines())
 
 
@@ -188,7 +190,8 @@ def _alarms(record: Record) -> Iterator[str]:
         return
     yield f"alarms: {len(alarms)}"
     for alarm in alarms:
-        yield f"  {alarm['severity']} {alarm['sentinel']}, epoch {alarm.get('epoch')}: {alarm['message']}"
+        when = "before training" if alarm.get("epoch") is None else f"epoch {alarm['epoch'] + 1}"
+        yield f"  {alarm['severity']} {alarm['sentinel']}, {when}: {alarm['message']}"
         if alarm.get("evidence"):
             yield f"    evidence: {_short(alarm['evidence'])}"
         if alarm.get("mend"):

@@ -36,7 +36,7 @@ class Tally:
         self.share += weight
         if weight:
             cells = batch.label * loss.logits.shape[1] + loss.logits.detach().argmax(-1)
-            self.confusion += torch.bincount(cells, minlength=len(self.confusion))
+            self.confusion.index_add_(0, cells, torch.ones_like(cells, dtype=self.confusion.dtype))
         self.targets = loss.targets.detach()
 
     def live(self) -> dict[str, str]:

@@ -76,6 +76,7 @@ def train(
     for epoch in range(settings.epochs):
         began = time.monotonic()
         row = loop.epoch(epoch)
+        watch.evaluating()
         probabilities = predict(learner, splits[chosen_on], accelerator)
         row[chosen_on] = _scores(probabilities, splits[chosen_on])
         loop.judge(row, probabilities, splits[chosen_on])
@@ -127,9 +128,8 @@ class _Loop:
         steps = epoch_picks(split.labels_on_cpu, settings.batch_size, ctx.seed, epoch, self.learner.parts)
         shares = [share(step, rank, world, settings.accumulation) for step in steps]
         batches = split.batches([micro.picks for micros in shares for micro in micros])
-        self.picked = np.bincount(
-            [split.labels_on_cpu[at] for step in steps for at, _ in step], minlength=split.classes
-        )
+        self.order = np.array([at for step in steps for at, _ in step], dtype=np.int64)
+        self.picked = np.bincount(split.labels_on_cpu[self.order], minlength=split.classes)
         ctx.epoch = epoch
         for ctx.step, micros in enumerate(shares):
             ctx.trace = Trace() if self.watch.due(ctx.step, len(shares)) else None
@@ -170,6 +170,7 @@ class _Loop:
             row=row,
             confusion=tally.table,
             picked=self.picked,
+            order=self.order,
             probabilities=probabilities,
             labels=split.labels_on_cpu,
             rates=row["lr"],
@@ -182,14 +183,6 @@ class _Loop:
         if not all(map(math.isfinite, row["losses"].values())):
             mend = "lower the learning rate or see the inputs"
             raise NotFinite(f"the loss is no number any more: {row['losses']}; {mend}")
-        if self.watch.stop and _any(self.accelerator, self.watch.errors):
-            self.watch.end()
-
-
-def _any(accelerator: Accelerator, found: object) -> bool:
-    """Whether any process found something: all must leave a run together, or one would wait for ever."""
-    flag = torch.tensor([float(bool(found))], device=accelerator.device)
-    return bool(accelerator.reduce(flag, "sum").item())
 
 
 # ── evaluation ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -248,10 +241,14 @@ def _rate(settings: Train, epoch: int) -> float:
 
 def _weights(learner: Learner) -> dict[str, Tensor]:
     """A copy of all that training changes and evaluation reads."""
-    changing = {name for name, parameter in learner.model.named_parameters() if parameter.requires_grad}
-    changing |= {name for name, _ in learner.model.named_buffers()}
     state = learner.model.state_dict()
-    return {name: state[name].detach().clone() for name in changing & set(state)}
+    return {name: state[name].detach().clone() for name in _changing(learner)}
+
+
+def _changing(learner: Learner) -> set[str]:
+    names = {name for name, parameter in learner.model.named_parameters() if parameter.requires_grad}
+    names |= {name for name, _ in learner.model.named_buffers()}
+    return names & set(learner.model.state_dict())
 
 
 def _restore(learner: Learner, kept: dict[str, Tensor]) -> tuple[str, ...]:
@@ -261,4 +258,4 @@ def _restore(learner: Learner, kept: dict[str, Tensor]) -> tuple[str, ...]:
         for name, value in kept.items():
             if name in state:
                 state[name].copy_(value)
-    return tuple(sorted(set(_weights(learner)) ^ set(kept)))
+    return tuple(sorted(_changing(learner) ^ set(kept)))

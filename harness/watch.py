@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 from harness import plugins
 from harness.sentinels import Ending, Epoch, Finding, Reading, Sentinel, Setup, Step
@@ -35,18 +35,31 @@ class Alarm:
     mend: str
 
 
-class Watch:
-    """The sentinels of one run. `settings` are theirs by name; `tell` takes each alarm as it is raised."""
+Seen = tuple[str, Alarm]  # what a finding is about, and the alarm that it makes
 
-    def __init__(self, settings: Mapping[str, Any], tell: Callable[[Alarm], None], *, stop: bool = False) -> None:
+
+class Watch:
+    """The sentinels of one run. `settings` are theirs by name; `tell` takes each alarm as it is raised.
+
+    `gather` brings the findings of all processes that train the run together; the hooks are called by all of them.
+    """
+
+    def __init__(
+        self,
+        settings: Mapping[str, Any],
+        tell: Callable[[Alarm], None],
+        *,
+        stop: bool = False,
+        gather: Callable[[list[Seen]], list[Seen]] = lambda seen: seen,
+    ) -> None:
         self.sentinels = [sentinel for name in plugins.names("sentinels") if (sentinel := _build(name, settings))]
-        self.tell, self.stop = tell, stop
+        self.tell, self.stop, self.gather = tell, stop, gather
         self.alarms: list[Alarm] = []
         self._told: set[tuple[str, str]] = set()
 
     def due(self, step: int, steps: int) -> bool:
         """Whether a step is watched: evenly spread ones, and the last, which is the uneven one."""
-        return step == steps - 1 or step % max(steps // (WATCHED - 1), 1) == 0
+        return bool(self.sentinels) and (step == steps - 1 or step % max(steps // (WATCHED - 1), 1) == 0)
 
     def reading(self, reading: Reading) -> None:
         self._raise((sentinel, sentinel.on_reading(reading)) for sentinel in self.sentinels)
@@ -57,6 +70,11 @@ class Watch:
     def step(self, step: Step) -> None:
         for sentinel in self.sentinels:
             sentinel.on_step(step)
+
+    def evaluating(self) -> None:
+        """An epoch's steps are over: what the network is asked from here on is its evaluation."""
+        for sentinel in self.sentinels:
+            sentinel.on_evaluation()
 
     def epoch(self, epoch: Epoch) -> None:
         found = ((sentinel, sentinel.on_epoch(epoch)) for sentinel in self.sentinels)
@@ -69,27 +87,28 @@ class Watch:
     def errors(self) -> list[Alarm]:
         return [alarm for alarm in self.alarms if alarm.severity == "error"]
 
-    def end(self) -> NoReturn:
-        """Ends the run because of an error, this process's or another's."""
-        first = next((f"{a.sentinel}: {a.message}; {a.mend}" for a in self.errors), "in another process")
-        raise Alarmed(first)
-
     def _raise(
         self,
         findings: Iterable[tuple[Sentinel, Iterator[Finding]]],
         epoch: int | None = None,
         step: int | None = None,
     ) -> None:
-        for sentinel, found in findings:
-            for finding in found:
-                if (sentinel.name, finding.about) in self._told:
-                    continue
-                self._told.add((sentinel.name, finding.about))
-                severity = sentinel.settings.severity or finding.severity or sentinel.severity
-                evidence = dict(finding.evidence)
-                alarm = Alarm(sentinel.name, severity, epoch, step, finding.message, evidence, finding.mend)
+        """Tells what is new, whichever process saw it. Ends the run, in all of them, where an error is to end it."""
+        alarms = [_alarm(sentinel, finding, epoch, step) for sentinel, found in findings for finding in found]
+        for about, alarm in self.gather(alarms):
+            if (alarm.sentinel, about) not in self._told:
+                self._told.add((alarm.sentinel, about))
                 self.alarms.append(alarm)
                 self.tell(alarm)
+        if self.stop and self.errors:
+            first = self.errors[0]
+            raise Alarmed(f"{first.sentinel}: {first.message}; {first.mend}")
+
+
+def _alarm(sentinel: Sentinel, finding: Finding, epoch: int | None, step: int | None) -> Seen:
+    severity = sentinel.settings.severity or finding.severity or sentinel.severity
+    evidence = dict(finding.evidence)
+    return finding.about, Alarm(sentinel.name, severity, epoch, step, finding.message, evidence, finding.mend)
 
 
 def as_row(alarm: Alarm) -> dict[str, Any]:

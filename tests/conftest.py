@@ -85,9 +85,9 @@ def make_splits():
     return {"train": split("train", 23, 2), "val": split("val", 9, 1), "test": split("test", 10, 1)}
 
 
-def make_watch(splits, tell=print) -> Watch:
+def make_watch(splits, tell=print, settings=None) -> Watch:
     """All sentinels, as a run of these splits would have them: data first."""
-    watch = Watch({}, tell)
+    watch = Watch(settings or {}, tell)
     clips = [Clip(id, "", label, name) for name, split in splits.items() for id, label in _clips_of(split)]
     watch.reading(
         Reading(

@@ -211,7 +211,10 @@ def test_short_clips_are_told_of_videos_but_not_of_images(tmp_path: Path, check:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({1: "brows pulled down, the look of Anger"}, "the sentence for Disgust speaks of Anger"),
+        (
+            {0: "a wrinkled nose, Disgust", 1: "brows pulled down, the look of Anger"},
+            "the sentence for Disgust speaks of Anger",
+        ),
         ({1: "the same", 4: "the same"}, "Disgust, Neutral have the same sentence"),
         ({7: "one too many"}, "8 sentences for 7 classes"),
     ],

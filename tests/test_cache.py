@@ -42,7 +42,7 @@ def features(found, clip, split="train", clips=CLIPS, face=None, calls=None, wei
         return clip.trunk
 
     views = Views(clips, face or CENTRED, clip.size)
-    seen = probes(found.root, found.labelled, silent)
+    seen = probes(found.root, found.present, silent)
     return cache.features(found, split, views, Tower(tower, weights), seen, silent)
 
 
@@ -155,6 +155,47 @@ def test_an_unreadable_video_is_skipped_and_counted_when_asked(broken, copy, cli
     assert len(kept.unreadable) == 1
     assert len(kept.clips) == kept.face.shape[1] == sum(c.split == "train" for c in found.clips) - 1
     assert sum(kept.boxes.values()) == len(kept.clips) * CLIPS.views * CLIPS.frames
+
+
+def test_a_clip_of_which_one_view_can_not_be_made_is_left_out_whole(copy, clip, tmp_path, monkeypatch):
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    found, whole = read(copy), cache.pictures
+    bad = next(one.id for one in found.clips if one.split == "train")
+    skip = dataclasses.replace(CLIPS, unreadable="skip")
+    features(found, clip, clips=dataclasses.replace(skip, views=1))
+
+    def breaks_once(root, one, views, numbers):
+        if one.id == bad and 1 in numbers:
+            raise Unreadable("a frame that only this view samples")
+        return whole(root, one, views, numbers)
+
+    monkeypatch.setattr(cache, "pictures", breaks_once)
+    kept = features(found, clip, clips=skip)
+    assert kept.unreadable == [bad]
+    monkeypatch.setattr(cache, "pictures", whole)
+    assert not features(found, clip, clips=skip).unreadable, "what passes is tried again"
+
+
+def test_frames_between_the_probed_ones_and_their_names_count(clip, tmp_path, monkeypatch):
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    raer = miniature.ensure(tmp_path, limit=3) / "RAER"
+    adapter, calls = plugins.get("datasets", "raer"), []
+
+    def again():
+        face = Face(missing="center-crop", max_missing=1)
+        found = scan(adapter(adapter.Settings(), raer), Train(holdout=0.5), face, Clips())
+        features(found, clip, calls=calls)
+        return found, len(calls)
+
+    found, first = again()
+    assert again()[1] == first
+    folder = raer / next(c.media for c in found.clips if c.split == "train" and c.frames > 4)
+    frames = sorted(folder.iterdir())
+    frames[1].unlink()
+    frames[1].write_bytes(frames[3].read_bytes())
+    assert again()[1] == first + 1
+    frames[2].rename(frames[2].with_name(f"{frames[2].stem}9.jpg"))
+    assert again()[1] == first + 2
 
 
 def test_the_index_gives_back_every_clip(copy):

@@ -222,9 +222,28 @@ def test_a_broken_file_of_kept_probes_is_made_again(tmp_path: Path, cache: Path)
     clips = copy(root, 2)
     first = probes(root, clips, quiet)
     (kept,) = cache.glob("probes/*.json")
-    for content in ("", "{}", '{"form": -1, "probes": {"1.png": ["", 1]}}'):
+    whole = json.loads(kept.read_text())
+    line = whole["probes"]["1.png"]
+    odd = [[], None, line[:-1], [*line, ""], ["", 1], [line[0], "3", *line[2:]], {"frames": 1}]
+    lines = [json.dumps({**whole, "probes": {**whole["probes"], "1.png": each}}) for each in odd]
+    others = ("", "{}", "[]", "null", '{"form": 1, "probes": []}', '{"form": -1, "probes": {"1.png": ["", 1]}}')
+    for content in (*others, *lines, "[" * 100_000):
         kept.write_text(content)
         assert probes(root, clips, quiet) == first
+
+
+def test_two_audits_of_one_copy_at_a_time_keep_what_both_saw(tmp_path: Path, cache: Path) -> None:
+    root = tmp_path / "copy"
+    clips = copy(root, 6)
+
+    def another(done: int, total: int) -> None:
+        if done == 1:
+            probes(root, clips[3:], quiet)
+
+    probes(root, clips[:3], another)
+    steps: list[tuple[int, int]] = []
+    probes(root, clips, lambda done, total: steps.append((done, total)))
+    assert steps == [(6, 6)]
 
 
 def test_copies_in_two_places_are_kept_apart(tmp_path: Path, cache: Path) -> None:

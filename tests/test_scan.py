@@ -252,3 +252,9 @@ def test_the_index_is_a_dataset_with_class_names_boxes_and_our_fingerprint(tmp_p
     assert rows["train/0/0"]["boxes"][1] == {"frame": "2.jpg", "box": [4.0, 5.0, 6.0, 7.0]}
     assert rows["train/0/1"]["boxes"] == []
     assert rows["train/0/1"]["body"] == [1.0, 1.0, 9.0, 9.0]
+
+
+def test_skipping_clips_without_a_box_may_not_empty_a_split(tmp_path: Path) -> None:
+    clips = [replace(each, face=None if each.split == "val" else BOX) for each in three_splits()]
+    with pytest.raises(BadInput, match="no clip of val has a face box, so all would be skipped"):
+        scan(Made(tmp_path, clips), Train(), Face(missing="skip", max_missing=1.0), Clips())

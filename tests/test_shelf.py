@@ -98,11 +98,19 @@ def test_a_damaged_shard_is_made_again(tmp_path):
     check(shelf)
 
 
-def test_what_cannot_be_made_is_remembered_with_its_reason(tmp_path):
-    shelf = Shelf(tmp_path)
-    shelf.fill([Item("a", ("a",)), Item("b", ("b",))], lambda: lambda value, places: Made({}, [{"why": value}]), silent)
-    assert not shelf.has("a")
-    assert shelf.facts("b") == {"why": "b"}
+def test_what_cannot_be_made_is_tried_again_by_whoever_comes_next(tmp_path):
+    def broken(number, places):
+        return Made({}) if number == 3 else rows_of(number, places)
+
+    for _ in range(2):
+        shelf = Shelf(tmp_path)
+        shelf.fill(items(), lambda: broken, silent)
+        assert not shelf.has("3/0")
+        assert shelf.has("4/1")
+    made = []
+    Shelf(tmp_path).fill(items(), lambda: lambda n, places: (made.append(n), rows_of(n, places))[1], silent)
+    assert made == [3]
+    check(tmp_path)
 
 
 def test_progress_counts_items_up_to_all_of_them(tmp_path):

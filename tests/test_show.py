@@ -68,7 +68,7 @@ def test_a_finished_run_is_told_on_one_page(tmp_path):
     assert "4 of 4 taken for Anger" in page
     assert "loss ldl        █▅▁  2 → 0" in page
     assert "target entropy  ▁▁▁  0.4 → 0.4" in page
-    assert "error flat-target, epoch 1: aims at nothing" in page and "mend: cool it" in page
+    assert "error flat-target, epoch 2: aims at nothing" in page and "mend: cool it" in page
     assert "test: 7 face boxes, 1 missing" in page
     assert "device  cores 2, kind cpu" in page
 

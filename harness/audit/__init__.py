@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from harness.audit import checks
 from harness.audit.checks import Evidence
 from harness.audit.findings import SHOWN, Finding, from_note, once, refused
-from harness.clips import SPLITS, Clip
+from harness.clips import SPLITS, Clip, Progress
 from harness.errors import BadInput
 from harness.scan import Survey, hold_out, survey
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from harness.datasets import Adapter
     from harness.manifest import Manifest
     from harness.probe import Probe
-
-Watch = Callable[[int, int], None]  # told (done, total) clips
 
 
 @dataclass(frozen=True)
@@ -90,10 +88,10 @@ class Audit:
         }
 
 
-def audit(cls: type[Adapter], settings: Any, sections: Mapping[str, Any], watch: Watch) -> Audit:
+def audit(cls: type[Adapter], settings: Any, sections: Mapping[str, Any], progress: Progress) -> Audit:
     """Audits the copy that `settings` point at. Raises `BadInput` where there is no such folder."""
     root = cls.locate(settings)
-    folds = look(cls, settings, root, watch)
+    folds = look(cls, settings, root, progress)
     fold = next((fold for fold in folds if fold.labelled), folds[0])
     frames = sections["clips"].frames
     findings = [*fold.findings, *checks.run(evidence(fold, frames))]
@@ -104,12 +102,12 @@ def audit(cls: type[Adapter], settings: Any, sections: Mapping[str, Any], watch:
     return Audit(fold.adapter.name, root, fold, named, splits, holdout, once(findings))
 
 
-def manifest_of(cls: type[Adapter], settings: Any, watch: Watch) -> Manifest:
+def manifest_of(cls: type[Adapter], settings: Any, progress: Progress) -> Manifest:
     """The manifest of a copy, with the splits of all folds that are there. Raises `BadInput` where a run would."""
     from harness import manifest
 
     root = cls.locate(settings)
-    folds = look(cls, settings, root, watch)
+    folds = look(cls, settings, root, progress)
     whole = [fold for fold in folds if fold.present]
     for fold in folds:
         if not fold.survey and not (whole and fold.name):
@@ -126,7 +124,7 @@ def manifest_of(cls: type[Adapter], settings: Any, watch: Watch) -> Manifest:
     return manifest.of(adapter.name, adapter.classes, clips.values(), probes, splits)
 
 
-def look(cls: type[Adapter], settings: Any, root: Path, watch: Watch) -> list[Fold]:
+def look(cls: type[Adapter], settings: Any, root: Path, progress: Progress) -> list[Fold]:
     """Every fold that the settings ask for, read; each medium is looked at once, whichever folds it is in."""
     from harness.datasets import folds_of
 
@@ -136,7 +134,7 @@ def look(cls: type[Adapter], settings: Any, root: Path, watch: Watch) -> list[Fo
         return folds
     from harness.probe import probes
 
-    seen = probes(root, list(there.values()), watch)
+    seen = probes(root, list(there.values()), progress)
     return [dataclasses.replace(f, probes={clip.id: seen[clip.id] for clip in f.present}) for f in folds]
 
 

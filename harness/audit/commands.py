@@ -11,9 +11,12 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import BadInput
+
+if TYPE_CHECKING:
+    from harness.clips import Progress
 
 Declare = Callable[[str, Any, str], argparse.ArgumentParser]
 
@@ -54,8 +57,8 @@ def check(arguments: argparse.Namespace, argv: list[str]) -> int:
 
     report = _writable(arguments.report) if arguments.report else None
     cls, settings, sections = _opened(arguments)
-    with _bar() as watch:
-        found = audit(cls, settings, sections, watch)
+    with _bar() as progress:
+        found = audit(cls, settings, sections, progress)
     print(json.dumps(found.as_json(), indent=2) if arguments.json else text(found))
     if report:
         from harness.audit.page import page
@@ -72,8 +75,8 @@ def write(arguments: argparse.Namespace, argv: list[str]) -> int:
 
     out = _writable(arguments.out)
     cls, settings, _ = _opened(arguments)
-    with _bar() as watch:
-        manifest = audit.manifest_of(cls, settings, watch)
+    with _bar() as progress:
+        manifest = audit.manifest_of(cls, settings, progress)
     manifest.write(out)
     print(f"manifest of {len(manifest.entries):,} clips, {manifest.hash}: {out}")
     return 0
@@ -129,7 +132,7 @@ def _writable(name: str) -> Path:
 
 
 @contextmanager
-def _bar() -> Iterator[Callable[[int, int], None]]:
+def _bar() -> Iterator[Progress]:
     """A progress bar for clips that are looked at; silent where nobody watches."""
     from tqdm import tqdm
 
@@ -137,8 +140,8 @@ def _bar() -> Iterator[Callable[[int, int], None]]:
         unit="clip", desc="looking at clips", leave=False, disable=None, file=sys.stderr, dynamic_ncols=True
     ) as bar:
 
-        def watch(done: int, total: int) -> None:
+        def progress(done: int, total: int) -> None:
             bar.total = total
             bar.update(done - bar.n)
 
-        yield watch
+        yield progress

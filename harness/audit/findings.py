@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -30,9 +29,8 @@ def about(kind: str, where: str, clips: Sequence[Clip], message: str, mend: str 
 
 
 def from_note(note: Note) -> Finding:
-    """A note of the adapter or the survey, with its count in the words."""
-    told = re.search(rf"(?<![\w/.,-])({note.count}|{note.count:,})(?![\w/.,-])", note.message)
-    message = note.message if told or note.count < 2 else f"{note.message} ({note.count:,} in all)"
+    """A note of the adapter or the survey, with its count in the words, which a note's message leaves out."""
+    message = note.message if note.count < 2 else f"{note.message} ({note.count:,} in all)"
     return Finding(note.kind, note.where, message, note.mend, note.count)
 
 

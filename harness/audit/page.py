@@ -18,8 +18,7 @@ from harness.audit.text import counted, printable
 
 
 def page(audit: Audit, sections: Any) -> str:
-    """The whole page."""
-    sections = {**sections, "face": audit.fold.adapter.faced(sections["face"])}
+    """The whole page; `sections` are those that the copy was opened with."""
     title = audit.fold.adapter.title or audit.dataset
     fold = f", fold {audit.fold.name}" if audit.fold.name else ""
     problems = audit.problems

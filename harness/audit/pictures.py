@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -17,7 +16,7 @@ import numpy as np
 
 from harness.audit import Audit
 from harness.clips import Box, Clip
-from harness.video import Picture, Unreadable, face_box, pixels, read, sample, streams
+from harness.video import Picture, Unreadable, cropped, face_box, pixels, read, sample
 
 FRAMES = 3  # of each clip
 WIDTH, CROP = 260, 132  # pixels of a frame and of a crop on the page
@@ -90,13 +89,13 @@ def _spread(clips: Sequence[Clip], count: int) -> list[Clip]:
 
 
 def _shown(root: Path, clip: Clip, problems: tuple[str, ...], sections: Any) -> Shown:
-    clips, face = dataclasses.replace(sections["clips"], frames=FRAMES), sections["face"]
+    clips, face = sections["clips"], sections["face"]
     try:
         found = read(root / clip.media, lambda count: sample(count, FRAMES, None))
         frames = tuple(
             _frame(picture, name, clip, face.margin) for picture, name in zip(found.pictures, found.names, strict=True)
         )
-        seen = streams(root, clip, clips, face, CROP, None)
+        seen = cropped(found, root, clip, clips, face, CROP, None)
     except (Unreadable, OSError) as error:
         return Shown(clip, problems, error=str(error).replace(f"{root}/", ""))
     middle = FRAMES // 2

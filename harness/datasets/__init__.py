@@ -195,13 +195,13 @@ class Adapter:
     def files(self, setting: str, pattern: str) -> list[Path]:
         """The box file that a setting names, or those that match in the first place that has any.
 
-        Once annotations are found, `annotations/` beside the root is not searched: it may be another set's.
+        `annotations/` beside the root is searched only where the lists came from there: it may be another set's.
         """
         told = getattr(self.settings, setting)
         if not told:
-            places = [self.home, self.root, self.root / "annotations"] if self.home else self.places()
+            folders = [*([self.home] if self.home else []), self.root, self.root / "annotations"]
             own, others = self._owners()
-            found = (listfiles.own_files(sorted(place.glob(pattern)), own, others) for place in places)
+            found = (listfiles.own_files(sorted(folder.glob(pattern)), own, others) for folder in folders)
             return next((files for files in found if files), [])
         file = Path(os.path.expanduser(told))
         if not file.is_file():
@@ -297,10 +297,18 @@ class Adapter:
                         yield Entry(path, label, split)
 
     def _media(self, folder: str) -> list[str]:
-        """A class folder's clips. Where a clip lies there both as video and as frames, the video is taken."""
+        """A class folder's clips. Where a clip lies there both as video and as frames, the video is taken.
+
+        Refused where images lie beside films: they may be the clips, or thumbnails.
+        """
         found = list(media_below(self.root, folder))
-        if found == [folder]:  # images directly in a class folder are clips, not frames
-            return [f"{folder}/{name}" for name in frame_names(self.root / folder)]
+        if images := frame_names(self.root / folder):  # directly in a class folder they are clips, not frames
+            inner = (entry for entry in (self.root / folder).iterdir() if entry.is_dir())
+            below = (posixpath.join(folder, entry.name) for entry in inner if entry.name[0] not in "._")
+            if found != [folder] or any(any(media_below(self.root, each)) for each in below):
+                what = f"holds images ({images[0]}, …) beside videos or folders of media: which are the clips?"
+                raise BadInput(str(self.root / folder), what, "keep one kind in a class folder, or give lists")
+            return [f"{folder}/{name}" for name in images]
         by_name = {stem(path): path for path in found}
         if len(by_name) < len(found):
             message = f"in {folder} clips lie both as video and as frames; the videos are read"

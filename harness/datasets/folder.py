@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from harness.clips import frame_names, natural
+from harness.clips import natural
 from harness.datasets import Adapter, Entry, Listed
 from harness.errors import BadInput, nearest
 from harness.lists import read_list
-from harness.paths import from_last, media_below
+from harness.paths import from_last
 from harness.settings import knob
 
 
@@ -78,16 +78,6 @@ class Folder(Adapter):
             mend = f"write a sentence of visible cues for each class in [data.{self.name}.descriptions]"
             self.note("descriptions-made", where, message, mend, len(self.classes))
         return entries
-
-    def _media(self, folder: str) -> list[str]:
-        """A class folder's clips; refused where images beside films may be clips, or thumbnails of them."""
-        found, images = super()._media(folder), frame_names(self.root / folder)
-        inner = (entry.name for entry in (self.root / folder).iterdir() if entry.is_dir() and entry.name[0] not in "._")
-        films = {path.rpartition("/")[2] for path in found}.difference(images)
-        if images and (films or any(any(media_below(self.root, f"{folder}/{name}")) for name in inner)):
-            what = f"holds images ({images[0]}, …) beside videos or folders of media: which are the clips?"
-            raise BadInput(str(self.root / folder), what, "keep one kind in a class folder, or give lists")
-        return found
 
     def _called(self, labels: Sequence[int]) -> str:
         return ", ".join(self.classes[label] for label in labels)

@@ -23,7 +23,7 @@ import filelock
 from tqdm import tqdm
 
 from harness import weights
-from harness.clips import IMAGES, VIDEOS, natural
+from harness.clips import IMAGES, VIDEOS, frame_names, natural
 from harness.datasets import Entry
 from harness.datasets.folder import Folder
 from harness.errors import BadInput, nearest
@@ -69,7 +69,10 @@ class Columns:
 
 
 class HF(Folder):
-    """Rows with a video, an image or a list of images, and a label; a column `face` holds boxes [x1, y1, x2, y2]."""
+    """Rows with a video, an image or a list of images, and a label; a column `face` holds boxes [x1, y1, x2, y2].
+
+    It holds one of a row or, where a row is a list of images, perhaps one of each image.
+    """
 
     name = "hf"
     title = "a Hugging Face data set"
@@ -161,14 +164,14 @@ def _columns(splits: Mapping[str, datasets.Dataset], settings: Settings) -> Colu
     classes = of(lambda feature: isinstance(feature, hf.ClassLabel))
     texts = of(lambda feature: feature in (hf.Value("string"), hf.Value("large_string")))
     plain = of(lambda feature: isinstance(feature, hf.Value))
-    numbers = of(lambda feature: _inner(feature) is not feature and isinstance(_inner(feature), hf.Value))
     likely = classes or [column for column in texts if column == "label"]
     subject = [column for column in plain if column == "subject"]
+    told = _column("media", settings.media, media, media, "videos, images or lists of images")
     columns = Columns(
-        media=_column("media", settings.media, media, media, "videos, images or lists of images"),
+        media=told,
         label=_column("label", settings.label, likely, classes + texts, "classes"),
         subject=_column("subject_column", settings.subject_column, subject or [""], plain, "persons"),
-        face="face" if "face" in numbers else "",
+        face=_boxes_in(features, told) if "face" not in {*media, *classes, settings.label} else "",
     )
     for other, split in splits.items():
         for column in filter(None, astuple(columns)):
@@ -189,6 +192,21 @@ def _column(setting: str, told: str, likely: list[str], possible: list[str], wha
         mend = f"name one of {', '.join(possible)}" if possible else "the set needs such a column"
         raise BadInput(f"data.hf.{setting}", which, mend)
     return likely[0]
+
+
+def _boxes_in(features: Mapping[str, Any], media: str) -> str:
+    """The column `face`, where there is one; refused if it can't be read as boxes."""
+    if "face" not in features:
+        return ""
+    one = _inner(features["face"])
+    each = _inner(one)
+    by_image = each is not one and _inner(features[media]) is not features[media]
+    number = each if by_image else one
+    if number is features["face"] or not re.match("u?int|float", str(getattr(number, "dtype", ""))):
+        what = f"column 'face' is {features['face']}, not boxes"
+        mend = "write [x1, y1, x2, y2] for a row, or one for each of its images; or call the column otherwise"
+        raise BadInput("data.hf.root", what, mend)
+    return "face"
 
 
 def _inner(feature: Any) -> Any:
@@ -217,7 +235,7 @@ def _lay_out(
                     subject = row.get(columns.subject)
                     told = "" if subject is None else str(subject)
                     rows.append({"path": path, "label": label, "frames": frames, "subject": told})
-                    faces[path] = _box(row.get(columns.face))
+                    faces[path] = _boxes(row.get(columns.face), part / path, frames)
                     bar.update()
         write_lines(part / "clips.jsonl", rows)
         if columns.face:
@@ -252,6 +270,17 @@ def _label(value: Any, classes: list[str]) -> int | None:
     if isinstance(value, str):
         return classes.index(value) if value else None
     return value if value is not None and value >= 0 else None
+
+
+def _boxes(value: list[Any] | None, medium: Path, frames: int) -> list[float] | dict[str, Any] | None:
+    """A row's box, or by their names those of its images."""
+    if not any(isinstance(each, list) for each in value or ()):
+        return _box(value)
+    boxes, names = value or [], frame_names(medium) if frames else []
+    if frames and len(boxes) != frames:
+        where = f"{medium.parent.name}/{medium.name}"
+        raise BadInput(where, f"has {len(boxes)} boxes for {frames} images", "give each image a box, or null")
+    return {name: _box(box) for name, box in zip(names, boxes, strict=False)}
 
 
 def _box(value: list[float] | None) -> list[float] | None:

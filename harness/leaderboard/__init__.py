@@ -1,7 +1,7 @@
 """Leaderboards: pure functions of stored runs. The same runs give byte-identical files.
 
 `report` reads a store and writes README.md, results.csv, ablation.csv, copies.json (which copies of the data the
-runs saw) and figures/. No file holds the time of day, a path of this machine or the order in which runs were made,
+runs saw, and which errors they raised) and figures/. No file holds the time of day, a path of this machine or the order in which runs were made,
 and nothing here imports torch.
 """
 
@@ -28,7 +28,8 @@ def report(store: Store, grid: str | None, out: Path) -> Path:
     write_bytes(out / "results.csv", results.as_csv(results.tidy(board)))
     write_bytes(out / "ablation.csv", results.as_csv(as_rows(rows)))
     copies = {
-        name: {"manifests": board.manifests(name), "miniature": name in small} for name in board.datasets
+        name: {"manifests": board.manifests(name), "miniature": name in small, "errors": board.errors(name)}
+        for name in board.datasets
     }
     write_json(out / "copies.json", copies)
     drawn = any(row.metric in readme.SHOWN for row in rows)

@@ -7,12 +7,14 @@ noisy numbers is not the best method.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
+from harness.errors import headline
 from harness.leaderboard.ablation import ALL, Row
 from harness.leaderboard.markdown import escape, plural, points, spread, table, without_folders
-from harness.leaderboard.results import Board, Run, error_line
+from harness.leaderboard.results import Board, Run
+from harness.settings import spell
 
 SHOWN = ("war", "uar")
 _MINIATURE = (
@@ -197,7 +199,7 @@ def _left_out(board: Board) -> Iterator[str]:
         yield f"{plural(missing, 'run')} not finished yet."
     if failed:
         yield f"{plural(len(failed), 'run')} failed:"
-        cells = [[r.run_id, r.dataset, r.method, str(r.seed), without_folders(error_line(r))] for r in failed]
+        cells = [[r.run_id, r.dataset, r.method, str(r.seed), without_folders(headline(r.error))] for r in failed]
         yield table(["run", "data set", "method", "seed", "error"], [list(map(escape, row)) for row in cells])
     if board.dropped:
         yield "Combinations that the grid dropped:"
@@ -206,6 +208,13 @@ def _left_out(board: Board) -> Iterator[str]:
 
 def _alarms(board: Board) -> Iterator[str]:
     yield "## Alarms"
+    told = Counter(f"{name}.{key} = {spell(value)}" for run in board.done for name, key, value in run.told)
+    if told:
+        yield (
+            "Sentinels were told otherwise: "
+            + "; ".join(f"{escape(t)} ({plural(n, 'run')})" for t, n in told.items())
+            + "."
+        )
     found: dict[tuple[str, str, str], list[Run]] = defaultdict(list)
     first: dict[tuple[str, str, str], str] = {}
     for run in [run for run in board.runs if run.done or run.failed]:

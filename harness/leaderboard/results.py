@@ -17,7 +17,7 @@ from functools import cached_property
 from typing import Any
 
 from harness import grammar
-from harness.errors import BadInput
+from harness.errors import BadInput, headline
 from harness.settings import spell
 from harness.statistics import mean
 from harness.store import Record, Store
@@ -71,6 +71,10 @@ class Run:
         return self.record is not None and self.record.result.get("status") == "failed"
 
     @property
+    def error(self) -> dict[str, Any]:
+        return self.result.get("error") or {}
+
+    @property
     def result(self) -> dict[str, Any]:
         return self.record.result if self.record else {}
 
@@ -80,6 +84,12 @@ class Run:
 
     def score(self, split: str, metric: str) -> float | None:
         return self.result.get("metrics", {}).get(split, {}).get(metric)
+
+    @property
+    def told(self) -> list[tuple[str, str, Any]]:
+        """What the run's sentinels were told: (sentinel, setting, value)."""
+        sentinels = self.spec.get("sentinels", {})
+        return [(name, key, value) for name, given in sentinels.items() for key, value in given.items()]
 
     @cached_property
     def settings(self) -> dict[str, str]:
@@ -138,6 +148,11 @@ class Board:
         """Hashes of the copies that the finished runs of a data set were trained on: one, or one a fold."""
         return sorted({run.result["manifest"] for run in self.of(dataset) if run.result.get("manifest")})
 
+    def errors(self, dataset: str) -> list[str]:
+        """The sentinels that raised errors in finished runs of a data set."""
+        runs = [run.record for run in self.of(dataset) if run.record and run.result.get("errors")]
+        return sorted({a["sentinel"] for record in runs for a in record.alarms() if a["severity"] == "error"})
+
     @cached_property
     def differing(self) -> dict[str, dict[str, list[str]]]:
         """Per data set, the settings in which its finished runs disagree. Such runs never pair."""
@@ -164,17 +179,10 @@ def load(store: Store, grid: str | None) -> Board:
     if not board.runs:
         raise BadInput(str(store.root), "holds no runs", "train some: harness run")
     if not board.done:
-        why = next((": " + error_line(run) for run in board.runs if run.failed), "")
+        why = next((": " + headline(run.error) for run in board.runs if run.failed), "")
         mend = "train them: harness run" if not why else "mend that, then harness run trains them again"
         raise BadInput(str(store.root), f"none of {len(board.runs)} runs is done{why}", mend)
     return board
-
-
-def error_line(run: Run) -> str:
-    """The first line of what a failed run died of."""
-    error = run.result.get("error") or {}
-    lines = str(error.get("message", "")).strip().splitlines()
-    return f"{error.get('type', 'Error')}: {lines[0] if lines else 'no message'}"
 
 
 def tidy(board: Board) -> list[list[str]]:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from harness.errors import nearest
 from harness.model import Batch, Output, VideoModel
-from harness.settings import knob
+from harness.settings import knob, plain
 
 __all__ = ["Batch", "Component", "Context", "Output", "Trace", "VideoModel", "Weighted", "ramp"]
 
@@ -122,7 +122,7 @@ class Component(nn.Module):
     def problem(cls) -> str:
         """What is wrong with a component from outside; empty when nothing is. A misspelt hook would do nothing."""
         hooks = [name for name in vars(Component) if callable(getattr(Component, name)) and name[0] != "_"]
-        hooks = [name for name in hooks if name not in ("problem", "needs_pixels")]
+        hooks = [name for name in hooks if name not in ("problem", "needs_pixels", "waits")]
         if any(getattr(cls, name) is not getattr(Component, name) for name in hooks):
             return ""
         own = [name for name in vars(cls) if name[0] != "_" and callable(getattr(cls, name)) and name != "Settings"]
@@ -132,6 +132,11 @@ class Component(nn.Module):
     def needs_pixels(self) -> bool:
         """Whether the method must see pixels, so that cached features can't serve it."""
         return False
+
+    def waits(self, epoch: int) -> bool:
+        """Whether, by its settings, it does nothing yet: sentinels then leave it alone."""
+        settings = plain(self.settings)  # asking is no use of a setting
+        return isinstance(settings, Weighted) and epoch < settings.delay
 
     def extend(self, model: VideoModel) -> None:
         """Adds modules to the network at its named points, once, before training."""

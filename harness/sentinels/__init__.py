@@ -2,9 +2,11 @@
 
 A sentinel watches a run for one kind of silent failure and says so with evidence and a mend. It sees five things,
 each in a hook that it may define: what was read (`on_reading`), what will be trained (`on_setup`), a few steps of
-each epoch (`on_step`), each epoch with its validation (`on_epoch`), and what is kept (`on_ending`). All but
-`on_step` yield `Finding`s. `on_step` only gathers, in tensors on the device: nothing may be read there, since
-that would stop a GPU at every step; `on_epoch` reads. Who calls the hooks is `harness.watch`.
+each epoch (`on_step`), each epoch with its validation (`on_epoch`), and what is kept (`on_ending`); and it is told
+when an epoch's evaluation begins (`on_evaluation`). All but `on_step` and `on_evaluation` yield `Finding`s. `on_step`
+only gathers, in tensors on the device: nothing may be read there, since that would stop a GPU at every step;
+`on_epoch` reads. A setting that a sentinel looks at goes through `harness.settings.plain`, or it would count as used.
+Who calls the hooks is `harness.watch`.
 """
 
 from __future__ import annotations
@@ -47,7 +49,8 @@ class Reading:
     """What was read of the data, before training. `labels` are those of the clips that are trained on, by split.
 
     `boxes` counts how each frame's face was found; `twins` are pairs of clips with the same pictures:
-    (id, split, id, split). `probes` is the closer look at each clip's medium, by id.
+    (id, split, id, split). `probes` is the closer look at each clip's medium, by id. `cropped` says that the set's
+    frames are faces already.
     """
 
     dataset: str
@@ -60,6 +63,7 @@ class Reading:
     unreadable: tuple[str, ...]
     twins: tuple[tuple[str, str, str, str], ...]
     probes: Mapping[str, Probe]
+    cropped: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,8 @@ class Epoch:
     """A finished epoch with its validation.
 
     `row` is its line of the history (losses, λ, learning rates, targets, scores); `confusion [K, K]` counts the
-    training clips by label and prediction; `picked [K]` those that the epoch should have had by label;
+    training clips by label and prediction; `picked [K]` those that the epoch should have had by label, and `order`
+    their positions as they came, of all processes;
     `probabilities [N, K]` and `labels [N]` are of the split that was evaluated; `skipped` counts optimiser steps
     that a gradient scaler left out, `scale` is its factor after the epoch (None: there is no scaler).
     """
@@ -110,6 +115,7 @@ class Epoch:
     row: Mapping[str, Any]
     confusion: np.ndarray
     picked: np.ndarray
+    order: np.ndarray
     probabilities: np.ndarray
     labels: np.ndarray
     rates: Mapping[str, float]
@@ -157,7 +163,9 @@ class Sentinel:
     @classmethod
     def problem(cls) -> str:
         """What is wrong with a sentinel from outside; empty when nothing is."""
-        hooks = ("on_reading", "on_setup", "on_step", "on_epoch", "on_ending")
+        if not (isinstance(cls.Settings, type) and issubclass(cls.Settings, Watching)):
+            return "its Settings are no subclass of harness.sentinels.Watching, which has the severity"
+        hooks = ("on_reading", "on_setup", "on_step", "on_evaluation", "on_epoch", "on_ending")
         if any(getattr(cls, hook) is not getattr(Sentinel, hook) for hook in hooks):
             return ""
         return f"defines no hook: known are {', '.join(hooks)}"
@@ -170,6 +178,9 @@ class Sentinel:
 
     def on_step(self, step: Step) -> None:
         """Gathers what `on_epoch` will judge; reads no tensor."""
+
+    def on_evaluation(self) -> None:
+        """An epoch's steps are over and its evaluation begins; it is over when `on_epoch` is called."""
 
     def on_epoch(self, epoch: Epoch) -> Iterator[Finding]:
         yield from ()

@@ -13,8 +13,7 @@ def sums(tensors: Iterable[Tensor]) -> Tensor:
     shows in at least one of the two."""
     rows = []
     for tensor in tensors:
-        numbers = tensor.detach()
-        numbers = numbers.float() if numbers.device.type == "mps" else numbers.double()  # mps has no doubles
+        numbers = tensor.detach().double()
         rows.append(torch.stack([numbers.sum(), numbers.square().sum()]))
     return torch.stack(rows) if rows else torch.zeros(0, 2)
 

@@ -44,6 +44,6 @@ def flatness(targets: Tensor) -> float:
     return float(row_entropy(targets).mean()) / math.log(classes) if classes > 1 else 0.0
 
 
-def moved(before: Tensor, after: Tensor) -> float:
+def shifted(before: Tensor, after: Tensor) -> float:
     """Mean total variation of the rows: the share of a row's mass that lies elsewhere afterwards."""
     return float((after - before).abs().sum(-1).mean()) / 2

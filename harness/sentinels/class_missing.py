@@ -17,8 +17,9 @@ class ClassMissing(Sentinel):
     watches = "clips of each class in every split, and those that an epoch really trained on"
     reason = (
         "exact: a class has clips or none, and an epoch that draws every clip once must see each class that has clips. "
-        "Where a sampler draws, missing one must be no accident: N even draws from K classes leave a class out with "
-        "probability (1 − 1/K)^N, and that has to be under one in 1000"
+        "Where a sampler draws, missing one must be no accident: a class comes at least as often as the rarer of 1/K "
+        "and the class's own share p, so M draws leave it out with probability (1 − min(1/K, p))^M at most, and that "
+        "has to be under one in 1000"
     )
     failures = (9, 15)
 
@@ -40,13 +41,17 @@ class ClassMissing(Sentinel):
             yield Finding(message, mend, evidence, split, "warning")
 
     def on_epoch(self, epoch: Epoch) -> Iterator[Finding]:
-        seen, classes = epoch.confusion.sum(1), len(self.classes)
-        drawn = (epoch.picked != self.counts[: len(epoch.picked)]).any()
-        accident = drawn and (1 - 1 / classes) ** epoch.picked.sum() > CHANCE
-        unseen = [label for label in range(classes) if self.counts[label] and not seen[label]]
-        if unseen and not accident:
+        seen = epoch.confusion.sum(1)
+        unseen = [label for label, count in enumerate(self.counts) if count and not seen[label]]
+        if (epoch.picked != self.counts[: len(epoch.picked)]).any():  # a sampler draws
+            unseen = [label for label in unseen if self._no_accident(label, int(epoch.picked.sum()))]
+        if unseen:
             names = [self.classes[label] for label in unseen]
             clips = int(self.counts[unseen].sum())
             message = f"an epoch has trained on no clip of {', '.join(names)}, of which there are {clips}"
             mend = "look at the sampler, and at whatever drops the last, uneven batch"
             yield Finding(message, mend, {"classes": names, "clips": clips, "trained": int(seen.sum())}, "epoch")
+
+    def _no_accident(self, label: int, draws: int) -> bool:
+        share = min(1 / len(self.classes), self.counts[label] / self.counts.sum())
+        return bool((1 - share) ** draws <= CHANCE)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from harness.sentinels import Epoch, Finding, Sentinel, Setup, Step, Watching
-from harness.settings import knob, plain
+from harness.settings import knob
 
 
 class DeadGradient(Sentinel):
@@ -46,7 +46,7 @@ class DeadGradient(Sentinel):
     def on_epoch(self, epoch: Epoch) -> Iterator[Finding]:
         steps, self._seen = [self._norms(places, norms) for places, norms in self._seen], []
         steps = [norms for norms in steps if np.isfinite(list(norms.values())).all()]
-        waiting = _waiting(epoch)
+        waiting = {part.name for part in epoch.learner.parts if part.waits(epoch.number)}
         parts = [part for part in dict.fromkeys(self._parts) if part not in waiting]
         if not steps or not any(sum(norms.values()) for norms in steps):
             return  # nothing to compare with: a loss without any gradient is another sentinel's
@@ -82,9 +82,3 @@ def _part(name: str) -> str:
     """The part that a parameter belongs to: `head.face`, `text.vectors`, `trunk.visual`, or a component's name."""
     words = name.split(".")
     return words[1] if words[0] == "components" else ".".join(words[1:3])
-
-
-def _waiting(epoch: Epoch) -> set[str]:
-    """Components whose term has no weight yet."""
-    parts = [(part.name, plain(part.settings)) for part in epoch.learner.parts]
-    return {name for name, settings in parts if hasattr(settings, "at") and settings.at(epoch.number) == 0}

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from harness.learner import Learner
 from harness.sentinels import Epoch, Finding, Sentinel, Setup, Step, gradient_norm
+from harness.sentinels._groups import declared
 from harness.sentinels._sums import moved, sums
 from harness.settings import plain
 
@@ -31,7 +32,7 @@ class FrozenGroup(Sentinel):
         self._trained = [(group, name, p) for group, members in self._groups.items() for name, p in members.items()]
         self._before = sums(p for _, _, p in self._trained)
         self._gradients: dict[str, list[Tensor]] = {}
-        still = _frozen(setup.learner)
+        still = _still(setup.learner)
         self._still, self._still_before = still, sums(still.values())
         yield from _outside(setup)
         yield from _shut(setup.learner)
@@ -88,9 +89,14 @@ class FrozenGroup(Sentinel):
             )
 
 
-def _frozen(learner: Learner) -> dict[str, Tensor]:
-    """Parameters of the network that must not move. Components may move their own, as momentum copies do."""
-    return {f"model.{name}": p for name, p in learner.model.named_parameters() if not p.requires_grad}
+def _still(learner: Learner) -> dict[str, Tensor]:
+    """Parameters of the network that do not train and must not move.
+
+    What components have brought into it is theirs: they may freeze it (an expert), and move it (a momentum copy).
+    """
+    theirs = {id(parameter) for added in learner.added.values() for parameter in added}
+    found = ((f"model.{name}", p) for name, p in learner.model.named_parameters() if not p.requires_grad)
+    return {name: parameter for name, parameter in found if id(parameter) not in theirs}
 
 
 def _outside(setup: Setup) -> Iterator[Finding]:
@@ -108,7 +114,7 @@ def _outside(setup: Setup) -> Iterator[Finding]:
 
 def _shut(learner: Learner) -> Iterator[Finding]:
     """Parts of the head that do not require gradients: nothing in the product freezes any of it."""
-    names = [f"model.head.{name}" for name, p in learner.model.head.named_parameters() if not p.requires_grad]
+    names = [name for name in _still(learner) if name.startswith("model.head.")]
     if names:
         yield Finding(
             f"{len(names)} tensors of the head do not require gradients, such as {names[0]}: they stay at their "
@@ -120,13 +126,15 @@ def _shut(learner: Learner) -> Iterator[Finding]:
 
 
 def _open(learner: Learner) -> Iterator[Finding]:
-    """Towers that should be frozen and require gradients."""
+    """Towers that should be frozen and require gradients, but for what a component trains in a group of its own."""
     model = learner.model
+    theirs = {id(p) for part in learner.parts for _, _, group in declared(part, model) for p in group}
+    theirs |= {id(p) for added in learner.added.values() for p in added}
     towers: dict[str, nn.Module] = {"text tower": model.tower}
     if model.trunk is not None and plain(model.settings).trunk == "frozen":
         towers["trunk"] = model.trunk
     for name, tower in towers.items():
-        count = sum(p.requires_grad for p in tower.parameters())
+        count = sum(p.requires_grad and id(p) not in theirs for p in tower.parameters())
         if count:
             yield Finding(
                 f"the {name} is said to be frozen, and {count} of its tensors require gradients: it is fine-tuned "

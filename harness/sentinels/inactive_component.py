@@ -6,26 +6,34 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from harness.methods import Component, Weighted
+from harness.learner import Learner
+from harness.methods import Component
 from harness.sentinels import Epoch, Finding, Reading, Sentinel, Setup, Step, gradient_norm
+from harness.sentinels._groups import declared
+from harness.settings import plain
+from harness.sharing import epoch_picks
 
-EPOCHS = 2  # in which a component must have done something, after its declared delay
+EPOCHS = 2  # in which a component must have done something, those not counted in which it declares to wait
 
 
 class InactiveComponent(Sentinel):
     """A method's name says what was asked for; this looks whether it was done.
 
     A component is active when any hook gave back something else than it got, when a loss term of its with a weight has
-    a gradient, when parameters of its own get one, or when it draws the training order. A λ that is 0 during the
-    declared delay is no fault; a delay that outlasts the run is worth a warning, but for smoke tests of one epoch.
+    a gradient, when parameters that it brought or declared get one, when it changed the network without parameters to
+    train (another activation, a frozen expert), when clips come in another order than they would without it, or when it
+    follows steps and has no loss term that this would serve (an average of weights). What it does after a step is not
+    looked into. Waiting that it declares is no fault; waiting that outlasts the run is worth a warning, but for smoke
+    tests of one epoch.
     """
 
     name = "inactive-component"
     severity = "error"
     watches = (
-        "what each component changes in the first two epochs: batches, targets, logits, loss terms, parameters, order"
+        "what each component changes in its first two epochs: network, order, batches, targets, logits, loss terms, "
+        "parameters"
     )
     reason = (
         "no threshold: what a component gives back is the same to the last bit or it is not, and a gradient is zero or "
@@ -37,36 +45,42 @@ class InactiveComponent(Sentinel):
         super().__init__(settings)
         self._labels = np.zeros(0, dtype=np.int64)
         self._parts: list[Component] = []
-        self._epochs = 0
+        self._own: dict[str, list[nn.Parameter]] = {}
+        self._judged: dict[str, int] = {}  # component -> the epoch after which it is judged
         self._flags: dict[str, list[Tensor]] = {}
         self._active: set[str] = set()
+        self._seed = 0
 
     def on_reading(self, reading: Reading) -> Iterator[Finding]:
         self._labels = np.asarray(reading.labels["train"])
         yield from ()
 
     def on_setup(self, setup: Setup) -> Iterator[Finding]:
-        self._parts, self._epochs = setup.learner.parts, setup.train.epochs
-        self._active = {part.name for part in self._parts if self._orders(part)}
+        self._parts, epochs = setup.learner.parts, plain(setup.train).epochs
+        self._active = {part.name for part in self._parts if _acts_unseen(part, setup.learner)}
+        self._own = {part.name: _parameters(part, setup.learner) for part in self._parts}
         for part in self._parts:
-            if part.name not in self._active and 1 < self._epochs <= _delay(part):
+            acting = [epoch for epoch in range(epochs) if not part.waits(epoch)]
+            if acting:
+                self._judged[part.name] = acting[:EPOCHS][-1]
+            elif epochs > 1:
                 yield Finding(
-                    f"{part.name} waits for {_delay(part)} epochs and the run has {self._epochs}: it never acts",
-                    f"train longer, or lower {part.name}.delay",
-                    {"component": part.name, "delay": _delay(part), "epochs": self._epochs},
+                    f"{part.name} waits in all {epochs} epochs of the run: it never acts",
+                    f"train longer, or let {part.name} wait less",
+                    {"component": part.name, "epochs": epochs},
                     about=part.name,
                     severity="warning",
                 )
 
     def on_step(self, step: Step) -> None:
+        self._seed = step.ctx.seed
         for part in self._parts:
             if part.name in self._active:
                 continue
             terms = [step.loss.terms[name] for name in step.trace.terms.get(part.name, ())]
             if any(weight != 0 and value.requires_grad for weight, value in terms):
                 self._active.add(part.name)
-            own = [parameter for _, _, group in part.parameter_groups(step.ctx.model) for parameter in group]
-            norm = gradient_norm([*own, *part.parameters()])
+            norm = gradient_norm(self._own[part.name])
             flags = [*step.trace.changed.get(part.name, ()), *(() if norm is None else (norm != 0,))]
             self._flags.setdefault(part.name, []).extend(flags)
 
@@ -76,31 +90,38 @@ class InactiveComponent(Sentinel):
             if flags and bool(torch.stack([flag.to(device, non_blocking=True) for flag in flags]).any()):
                 self._active.add(name)
         self._flags.clear()
-        for part in self._parts:
-            judged = min(EPOCHS + _delay(part), self._epochs) - 1
-            if part.name not in self._active and epoch.number == judged >= _delay(part):
+        due = [part for part in self._parts if part.name not in self._active and part.name in self._judged]
+        orders = any(type(part).sampler is not Component.sampler for part in due) and self._ordered(epoch)
+        for part in due:
+            if orders and type(part).sampler is not Component.sampler:  # one component at most draws the order
+                self._active.add(part.name)
+            elif epoch.number == self._judged[part.name]:
                 yield Finding(
                     f"{part.name} is part of the method and changes nothing: no batch, target, logit or training "
-                    "order, no loss term with a weight and a gradient, no parameter. The run is the same as without "
-                    f"{part.name}, and a table would show that it has no effect",
+                    "order, no loss term with a weight and a gradient, nothing in the network, no parameter. The run "
+                    f"is the same as without {part.name}, and a table would show that it has no effect",
                     f"check {part.name}'s settings (a weight, share or strength of 0 turns it off) and that its hooks "
                     "use what they are given; or take it out of the method's name",
                     {"component": part.name, "epochs": epoch.number + 1},
                     about=part.name,
                 )
 
-    def _orders(self, part: Component) -> bool:
-        """Whether it draws the order of the training clips, and not just as they are."""
-        if not len(self._labels) or type(part).sampler is Component.sampler:
-            return type(part).sampler is not Component.sampler
-        order = part.sampler(self._labels, np.random.default_rng(0))
-        if order is None:
-            return False
-        counts = np.bincount(self._labels)
-        even = len(set(counts[counts > 0])) <= 1
-        return even or not np.array_equal(counts, np.bincount(self._labels[order], minlength=len(counts)))
+    def _ordered(self, epoch: Epoch) -> bool:
+        """Whether the clips came in another order than they do without a sampler."""
+        (plainly,) = epoch_picks(self._labels, max(len(self._labels), 1), self._seed, epoch.number)
+        return [at for at, _ in plainly] != epoch.order.tolist()
 
 
-def _delay(part: Component) -> int:
-    """Epochs in which it declares to do nothing; looked up without counting as a use of the setting."""
-    return int(object.__getattribute__(part.settings, "delay")) if isinstance(part.settings, Weighted) else 0
+def _acts_unseen(part: Component, learner: Learner) -> bool:
+    """Whether it does its work where no gradient and no hook's answer can show it."""
+    of = type(part)
+    follows = of.after_step is not Component.after_step and of.loss is Component.loss
+    trains = any(parameter.requires_grad for parameter in learner.added[part.name])
+    return follows or (part.name in learner.extended and not trains)
+
+
+def _parameters(part: Component, learner: Learner) -> list[nn.Parameter]:
+    """The parameters whose gradients show that it takes part."""
+    named = [parameter for _, _, group in declared(part, learner.model) for parameter in group]
+    found = {id(parameter): parameter for parameter in (*named, *learner.added[part.name], *part.parameters())}
+    return list(found.values())

@@ -32,7 +32,7 @@ class LabelRange(Sentinel):
         self.descriptions = reading.descriptions
         for note in reading.scan.notes:
             if note.kind == "label-contradicts-folder":
-                many = exceeds(note.count, len(reading.scan.labelled) + len(reading.scan.absent), 0.01)
+                many = exceeds(note.count, len(reading.scan.present) + len(reading.scan.absent), 0.01)
                 evidence = {"where": note.where, "clips": note.count}
                 yield Finding(note.message, note.mend, evidence, "folders", "error" if many else "warning")
         yield from self._trained_on(reading)
@@ -69,7 +69,7 @@ class LabelRange(Sentinel):
 
     def _ends(self, reading: Reading) -> Iterator[Finding]:
         """An empty class at one end, beside none elsewhere, is how labels from 1 look when they are read as from 0."""
-        counts = Counter(clip.label for clip in [*reading.scan.labelled, *reading.scan.absent])
+        counts = Counter(clip.label for clip in [*reading.scan.present, *reading.scan.absent])
         empty = [label for label in range(len(reading.classes)) if not counts[label]]
         if empty in ([0], [len(reading.classes) - 1]):
             name = reading.classes[empty[0]]

@@ -15,6 +15,8 @@ from harness.sentinels import Epoch, Finding, Sentinel, Setup, Step, Watching
 from harness.sentinels._shares import exceeds
 from harness.settings import knob
 
+BEYOND = 3.1  # standard deviations: one in a thousand, as for the other bounds
+
 
 class LossAccuracyGap(Sentinel):
     """What the loss promises and what the predictions keep, on the same training clips of the same epoch.
@@ -29,20 +31,24 @@ class LossAccuracyGap(Sentinel):
     reason = (
         "a wrong answer costs at least log 2, since the true class has then at most half of the mass: a loss L above "
         "its floor promises an accuracy of 1 − L / log 2. It is an error when that is more than half of the way "
-        "from chance to all right, and no more clips are right than guessing the commonest class would get (binomial "
-        "bound). With target temperature 1 the loss is that low after 30 steps or so: on the miniatures in the second "
-        "epoch with batches of 16, in the third with 32"
+        "from chance to all right, no more clips are right than guessing the commonest class would get (binomial "
+        "bound), and the mean recall of the classes is no better than for guesses that don't look (1/K, and what "
+        "such guesses vary by). One such epoch is a warning, since hard "
+        "augmentation may keep the training accuracy down for a while; several in a row are an error. With target "
+        "temperature 1 the loss is that low after 30 steps or so: on the miniatures in the second epoch"
     )
     failures = (1, 2)
 
     @dataclass(frozen=True)
     class Settings(Watching):
+        patience: int = knob(3, "epochs in a row that make an error of it", low=1, unit="epochs")
         promise: float = knob(0.5, "how far from chance to all right the loss must promise to be", low=0, high=1)
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self._steps = 1
         self._above: list[Tensor] = []
+        self._in_a_row = 0
 
     def on_setup(self, setup: Setup) -> Iterator[Finding]:
         self._steps = setup.steps
@@ -61,7 +67,11 @@ class LossAccuracyGap(Sentinel):
         above = float(torch.stack(steps).mean())
         right, clips = int(np.trace(epoch.confusion)), int(epoch.confusion.sum())
         chance, promised = float(epoch.confusion.sum(axis=1).max()) / clips, 1 - above / math.log(2)
-        if promised > chance + self.settings.promise * (1 - chance) and not exceeds(right, clips, chance):
+        easy = promised > chance + self.settings.promise * (1 - chance)
+        gap = easy and not (exceeds(right, clips, chance) or _tells_classes(epoch.confusion))
+        self._in_a_row = self._in_a_row + 1 if gap else 0
+        if gap:
+            severity = "error" if self._in_a_row >= self.settings.patience else "warning"
             yield Finding(
                 f"the classification loss is {above:.3f} above its floor, which with labels as targets would mean at "
                 f"least {promised:.0%} right; the training accuracy is {right / clips:.0%}, no better than chance "
@@ -70,7 +80,22 @@ class LossAccuracyGap(Sentinel):
                 "look at the targets: lower the temperature or smoothing of the component that makes them, and detach "
                 "them",
                 {"loss_above_floor": round(above, 4), "accuracy": round(right / clips, 4), "chance": round(chance, 4)},
+                about=severity,
+                severity=severity,
             )
+
+
+def _tells_classes(confusion: np.ndarray) -> bool:
+    """Whether predictions depend on the label: on uneven classes that may show in no other way than by class.
+
+    Guesses that take each class with the share s_k that it has among the predictions are right in s_k of its n_k
+    clips: a mean recall of 1/K, with the variance Σ s_k (1 − s_k) / n_k over K².
+    """
+    there = confusion[confusion.sum(axis=1) > 0]
+    recalls = np.diag(confusion)[confusion.sum(axis=1) > 0] / there.sum(axis=1)
+    share = confusion.sum(axis=0)[confusion.sum(axis=1) > 0] / confusion.sum()
+    spread = math.sqrt(float((share * (1 - share) / there.sum(axis=1)).sum())) / len(there)
+    return bool(recalls.mean() - share.mean() > BEYOND * spread)
 
 
 def _floor(mixtures: Tensor, targets: Tensor, divergence: bool) -> Tensor:

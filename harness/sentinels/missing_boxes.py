@@ -32,6 +32,8 @@ class MissingBoxes(Sentinel):
 
     def on_reading(self, reading: Reading) -> Iterator[Finding]:
         faces, stand_in = reading.scan.faces, reading.face.missing
+        if reading.cropped and not reading.scan.has_boxes:
+            return  # the whole frame is the face
         if not reading.scan.has_boxes:
             total = sum(map(sum, (count.values() for count in faces.values())))
             yield Finding(

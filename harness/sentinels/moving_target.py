@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from harness.sentinels import Epoch, Finding, Sentinel, Step, Watching
-from harness.sentinels._targets import kernels_of, moved
+from harness.sentinels._targets import kernels_of, shifted
 from harness.settings import knob
 
 
@@ -50,7 +50,7 @@ class MovingTarget(Sentinel):
                 about=component,
             )
         for component, now in self._now.items():
-            drift = moved(self._last[component], now) if component in self._last else 0.0
+            drift = shifted(self._last[component], now) if component in self._last else 0.0
             if drift > self.settings.drift:
                 yield Finding(
                     f"the target of {component} moved by {drift:.0%} of its mass within one epoch: what a label means "

@@ -76,12 +76,16 @@ class Overflow(Sentinel):
         self._skipped += epoch.skipped
         facts = {"skipped": epoch.skipped, "steps": epoch.steps, "scale": epoch.scale}
         allowed = max(FIRST, math.ceil(self.settings.skipped * epoch.steps * (epoch.number + 1)))
+        searching = self._skipped <= FIRST
         if epoch.steps and epoch.skipped == epoch.steps:
+            why = "; the scaler may still be looking for its factor" if searching else ""
             yield Finding(
-                f"the gradient scaler left out all {epoch.steps} steps of the epoch: nothing was trained",
-                "train in bfloat16 or float32; if in float16, look for the term whose gradients are infinite",
+                f"the gradient scaler left out all {epoch.steps} steps of the epoch: nothing was trained{why}",
+                "train in bfloat16 or float32; if in float16, train for more steps, and look for the term whose "
+                "gradients are infinite",
                 facts,
-                about="steps",
+                about="search" if searching else "all",
+                severity="warning" if searching else "error",
             )
         elif self._skipped > allowed:
             yield Finding(

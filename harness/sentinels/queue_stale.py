@@ -10,15 +10,17 @@ from harness.methods import Component
 from harness.sentinels import Epoch, Finding, Sentinel, Setup, Step
 from harness.sentinels._queues import Queue, queues_of
 from harness.sentinels._sums import moved, sums
+from harness.settings import plain
 
-EPOCHS = 2  # that are watched: every clip has then passed twice, and an evaluation lies between
+EPOCHS = 2  # that are watched: every clip has then passed twice, and an evaluation lies between; waiting comes on top
 
 
 class QueueStale(Sentinel):
     """Keys must come in as clips are trained on, one a clip (or one a class and step), and none in evaluation.
 
     Queues are found by their buffers `queue`, `labels` and `next`, so one of a component from outside is watched too.
-    Its momentum copies are the frozen modules in it that are built like a part of the network.
+    Its momentum copies are the frozen modules in it that are built like a part of the network. While a component waits
+    it may fill its queue or leave it empty, and let its copies be.
     """
 
     name = "queue-stale"
@@ -36,37 +38,46 @@ class QueueStale(Sentinel):
         super().__init__(settings)
         self._batch = self._classes = 0
         self._before = self._steps = 0  # clips and steps of earlier epochs
-        self._seen: list[tuple[int, int, Queue]] = []  # clips and steps so far, and the queue after them
+        self._waited: dict[str, tuple[int, int]] = {}  # component -> clips and steps of the epochs in which it waited
+        self._seen: list[tuple[tuple[int, ...], Queue]] = []  # how many keys may have come, and the queue after them
         self._pairs: list[tuple[str, nn.Module, nn.Module]] = []
-        self._first: list[tuple[Tensor, Tensor]] | None = None
-        self._sums: list[tuple[Tensor, Tensor]] = []
+        self._first: dict[int, tuple[Tensor, Tensor]] = {}  # place of a pair -> its sums once it has something to do
+        self._sums: dict[int, tuple[Tensor, Tensor]] = {}
 
     def on_setup(self, setup: Setup) -> Iterator[Finding]:
-        self._batch, self._classes = setup.train.batch_size, setup.learner.model.classes
+        self._batch, self._classes = plain(setup.train).batch_size, setup.learner.model.classes
         for part in setup.learner.parts:
             if hasattr(part, "queue"):
                 self._pairs += [(part.name, slow, fast) for slow, fast in _copies(part, setup.learner.model)]
         yield from ()
 
     def on_step(self, step: Step) -> None:
-        if step.ctx.epoch >= EPOCHS:
-            return
+        epoch, parts = step.ctx.epoch, step.learner.parts
+        watched = {part.name for part in parts if epoch < EPOCHS or part.waits(epoch - EPOCHS)}
+        waiting = {part.name for part in parts if part.waits(epoch)}
         clips, steps = self._before + step.ctx.step * self._batch, self._steps + step.ctx.step
-        self._seen += [(clips, steps, queue) for queue in queues_of(step)]
-        self._sums = [_sums(slow, fast) for _, slow, fast in self._pairs]
-        self._first = self._first or self._sums
+        for queue in queues_of(step) if watched else ():
+            idle = (clips, steps) if queue.component in waiting else self._waited.get(queue.component, (0, 0))
+            due = (clips, steps * self._classes, clips - idle[0], (steps - idle[1]) * self._classes)
+            self._seen += [(due, queue)] if queue.component in watched else []
+        pairs = [(at, pair) for at, pair in enumerate(self._pairs) if pair[0] in watched - waiting]
+        self._sums = {at: _sums(slow, fast) for at, (_, slow, fast) in pairs}
+        self._first = self._sums | self._first
 
     def on_epoch(self, epoch: Epoch) -> Iterator[Finding]:
         seen, self._seen = self._seen, []
         self._before += int(epoch.picked.sum())
         self._steps += epoch.steps
-        for clips, steps, queue in seen:
-            expected = {pushed: _places(pushed, queue.size) for pushed in (clips, steps * self._classes)}
+        waiting = [part.name for part in epoch.learner.parts if part.waits(epoch.number)]
+        self._waited |= dict.fromkeys(waiting, (self._before, self._steps))
+        for due, queue in seen:
+            expected = [_places(pushed, queue.size) for pushed in due]
             found = int(queue.next), int((queue.labels >= 0).sum())
-            if found not in expected.values():
-                yield _misplaced(queue, clips, found, expected[clips])
+            if found not in expected:
+                yield _misplaced(queue, due[0], found, expected[0])
                 break
-        for (name, _, _), was, now in zip(self._pairs, self._first or (), self._sums, strict=False):
+        for at, now in self._sums.items():
+            name, was = self._pairs[at][0], self._first[at]
             if any(moved(was[1], now[1])) and not any(moved(was[0], now[0])):
                 yield Finding(
                     f"the momentum copy of {name} stands still while the network that it copies moves: its keys stay "

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from harness.sentinels import Epoch, Finding, Sentinel, Step, Watching
-from harness.sentinels._targets import Kernel, kernels_of, moved
+from harness.sentinels._targets import Kernel, kernels_of, shifted
 from harness.settings import knob
 
 
@@ -36,11 +36,12 @@ class SaturatedTarget(Sentinel):
         self._kernels: list[Kernel] = []
 
     def on_step(self, step: Step) -> None:
-        self._kernels = [kernel for kernel in kernels_of(step) if not kernel.edits]
+        waiting = {part.name for part in step.learner.parts if part.waits(step.ctx.epoch)}
+        self._kernels = [kernel for kernel in kernels_of(step) if not kernel.edits and kernel.component not in waiting]
 
     def on_epoch(self, epoch: Epoch) -> Iterator[Finding]:
         for kernel in self._kernels:
-            share = moved(kernel.before, kernel.after)
+            share = shifted(kernel.before, kernel.after)
             if share < self.settings.least:
                 yield Finding(
                     f"{kernel.component} is on and leaves the targets as they were (it moves {share:.1e} of their "

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from harness.protocol import Train
 from harness.sentinels import Epoch, Finding, Sentinel, Setup
+from harness.sentinels._groups import asked
 from harness.settings import plain
 
 TOLERANCE = 1e-6  # of the rate: rounding is a billion times smaller, a missed step thousands of times larger
@@ -25,16 +26,17 @@ class ScheduleStuck(Sentinel):
     def on_setup(self, setup: Setup) -> Iterator[Finding]:
         self._train = plain(setup.train)
         self._start = {group.name: group.rate for group in setup.groups}
-        wanted = _asked(setup)
+        wanted = _wanted(setup)
         for group in setup.groups:
-            asked = wanted.get(group.name, group.rate)
-            if not math.isclose(group.rate, asked, rel_tol=TOLERANCE):
-                yield Finding(
-                    f"{group.name} starts with a learning rate of {group.rate:g}; the settings ask for {asked:g}",
-                    "give the optimiser the group's own rate",
-                    {"group": group.name, "rate": group.rate, "asked": asked},
-                    about=f"start of {group.name}",
-                )
+            for name, rate in dict.fromkeys(wanted[id(member)] for member in group.members.values()):
+                if not math.isclose(group.rate, rate, rel_tol=TOLERANCE):
+                    whose = name if name == group.name else f"{name}, which the optimiser holds in {group.name},"
+                    yield Finding(
+                        f"{whose} starts with a learning rate of {group.rate:g}; the settings ask for {rate:g}",
+                        "give the optimiser every group that a component declares, at the group's own rate",
+                        {"group": name, "held_in": group.name, "rate": group.rate, "asked": rate},
+                        about=f"start of {name}",
+                    )
 
     def on_epoch(self, epoch: Epoch) -> Iterator[Finding]:
         factor = _factor(self._train, epoch.number)
@@ -57,11 +59,13 @@ class ScheduleStuck(Sentinel):
         )
 
 
-def _asked(setup: Setup) -> dict[str, float]:
-    """The rate of each group as the settings give it."""
+def _wanted(setup: Setup) -> dict[int, tuple[str, float]]:
+    """The group and rate that the settings give each parameter, by its identity."""
     model = setup.learner.model
-    own = {name: rate for part in setup.learner.parts for name, rate, _ in part.parameter_groups(model)}
-    return {"head": plain(setup.train).lr, "trunk": plain(model.settings).trunk_lr, **own}
+    wanted = {id(parameter): ("head", plain(setup.train).lr) for parameter in setup.learner.parameters()}
+    for parameter in model.trunk.parameters() if model.trunk is not None else ():
+        wanted[id(parameter)] = "trunk", plain(model.settings).trunk_lr
+    return wanted | {id(parameter): (name, rate) for name, rate, parameter in asked(setup.learner)}
 
 
 def _factor(train: Train, epoch: int) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from harness.sentinels import Epoch, Finding, Reading, Sentinel, Setup
+from harness.settings import plain
 
 OWN = "give a validation list of its own, or none: then a part of train is held out"
 
@@ -33,7 +34,7 @@ class TestSelection(Sentinel):
             yield Finding(message, OWN, {"shared": shared, **{split: len(of) for split, of in clips.items()}}, "clips")
 
     def on_setup(self, setup: Setup) -> Iterator[Finding]:
-        self.oracle = setup.train.selection == "oracle"
+        self.oracle = plain(setup.train).selection == "oracle"
         if self.oracle:
             message = "train.selection = oracle: the epoch is chosen on test, as part of the field does. Such scores "
             message += "flatter, are marked in every table, and do not compare with honest ones"

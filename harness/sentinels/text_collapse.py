@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from harness.sentinels import Epoch, Finding, Sentinel, Step, Watching
-from harness.settings import knob
+from harness.settings import knob, plain
 
 
 class TextCollapse(Sentinel):
@@ -48,7 +48,7 @@ class TextCollapse(Sentinel):
     def on_epoch(self, epoch: Epoch) -> Iterator[Finding]:
         if self._now is None or self._first is None or len(self._now) < 2:
             return
-        yield from self._alike(self._now, epoch.learner.model.settings.temperature)
+        yield from self._alike(self._now, plain(epoch.learner.model.settings).temperature)
         before, after = _spread(self._first), _spread(self._now)
         if before > 0 and after < before * max(self.settings.shrunk, self.settings.collapsed):
             gone = after < before * self.settings.collapsed
@@ -64,14 +64,15 @@ class TextCollapse(Sentinel):
 
     def _alike(self, text: Tensor, temperature: float) -> Iterator[Finding]:
         reach = torch.cdist(text.double(), text.double()) / temperature
-        pairs = (reach < self.settings.apart).triu(1).nonzero().tolist()
+        alike = (reach < self.settings.apart).triu(1)
+        pairs = alike.nonzero().tolist()
         if pairs:
             named = ", ".join(f"{a} and {b}" for a, b in pairs)
             yield Finding(
-                f"the text features of these classes are the same: {named}. No video can tell them apart, and the one "
-                "with the lower number is never right",
+                f"the text features of these classes are the same: {named}. No video can tell them apart, and where "
+                "their logits are equal the answer is the lower number, so that the other class is never right",
                 "give each class a description of its own, and let prompts be per class",
-                {"pairs": pairs, "largest_logit_difference": float(reach.max())},
+                {"pairs": pairs, "largest_logit_difference": float(reach[alike].max())},
                 about="alike",
             )
 

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
 from accelerate import PartialState
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from harness.model import Batch, Output
 from harness.sentinels import Epoch, Finding, Sentinel, Setup, Step
 from harness.sentinels._sums import moved, sums
 
+EVALUATIONS = 2  # that are followed
 CLIPS = 4  # of the validation split, answered twice
 TOLERANCE = 1e-4  # of a probability
 
 
 class TrainModeEvaluation(Sentinel):
-    """The network is followed by hooks: a call that is not part of the loss is an evaluation. Then no layer may be
-    in training mode, nothing of the learner may change, and what is scored must be what the network says. In
-    training, a frozen copy (of a momentum encoder) must not be in training mode."""
+    """From the end of an epoch's steps until it is judged the network is followed. Then no layer may be in training
+    mode, nothing of the learner may change, and what is scored must be what the network says. In training, a frozen
+    copy (of a momentum encoder) must not be in training mode."""
 
     name = "train-mode-evaluation"
     severity = "error"
@@ -33,66 +36,58 @@ class TrainModeEvaluation(Sentinel):
     failures = (14, 16, 24, 29)
 
     def on_setup(self, setup: Setup) -> Iterator[Finding]:
-        learner = setup.learner
-        self._copies = list(_frozen(learner, ""))
+        self._learner = setup.learner
+        self._copies = list(_frozen_layers(setup.learner, ""))
         self._training_copies: set[str] = set()
-        self._inside = False
-        self._reset()
-        self._hooks = [
-            learner.register_forward_pre_hook(lambda *_: self._enter()),
-            learner.register_forward_hook(lambda *_: self._leave(), always_call=True),
-            learner.model.register_forward_pre_hook(lambda _, inputs: self._before(learner, *inputs)),
-            learner.model.register_forward_hook(lambda _, inputs, output: self._after(output)),
-        ]
+        self._hooks: list[RemovableHandle] = []
+        self._evaluations = 0
         yield from ()
 
-    def _reset(self) -> None:
-        self._modes: set[str] = set()
-        self._state: Tensor | None = None
-        self._batch: Batch | None = None
-        self._logits: list[Tensor] = []
-
-    def _enter(self) -> None:
-        self._inside = True
-        self._reset()  # whatever was asked before a training step was not the epoch's evaluation
-
-    def _leave(self) -> None:
-        self._inside = False
-
-    def _before(self, learner: nn.Module, batch: Batch) -> None:
-        if not self._inside:
-            self._modes |= {name for name, module in learner.named_modules() if module.training and _acts(module)}
-            if self._state is None:
-                self._state, self._batch = sums(_changing(learner).values()), batch
-
-    def _after(self, output: Output) -> None:
-        if not self._inside:
-            self._logits.append(output.logits.detach().float())
-
     def on_step(self, step: Step) -> None:
-        self._reset()
         if step.ctx.epoch == 0:
             self._training_copies |= {name for name, module in self._copies if module.training}
+
+    def on_evaluation(self) -> None:
+        """Follows the network until the epoch is judged, and not in training: components may ask it things there."""
+        if self._evaluations == EVALUATIONS:
+            return
+        self._evaluations += 1
+        self._modes: set[str] = set()
+        self._batch: Batch | None = None
+        self._logits: list[Tensor] = []
+        self._state = sums(_changing(self._learner).values())
+        self._hooks = [
+            self._learner.model.register_forward_pre_hook(self._before, with_kwargs=True),
+            self._learner.model.register_forward_hook(self._after),
+        ]
+
+    def _before(self, model: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
+        layers = self._learner.named_modules()
+        self._modes |= {name for name, layer in layers if layer.training and _acts(layer)}
+        if self._batch is None:
+            self._batch = next((found for found in (*inputs, *named.values()) if isinstance(found, Batch)), None)
+
+    def _after(self, model: nn.Module, inputs: tuple[Any, ...], output: Output) -> None:
+        self._logits.append(output.logits.detach().float())
 
     def on_epoch(self, epoch: Epoch) -> Iterator[Finding]:
         if not self._hooks:
             return
+        for hook in self._hooks:
+            hook.remove()
+        self._hooks = []
         yield from _in_training_mode(self._modes, "evaluation", "its scores are those of a network with dropout on")
         yield from _in_training_mode(self._training_copies, "training", "its keys carry dropout's noise")
         yield from self._changed(epoch)
         yield from self._scored_otherwise(epoch)
         if not self._modes:
             yield from self._by_chance(epoch)
-        self._reset()
-        if epoch.number > 0:
-            for hook in self._hooks:
-                hook.remove()
-            self._hooks = []
+        self._batch, self._logits = None, []
 
     def _changed(self, epoch: Epoch) -> Iterator[Finding]:
         """Whether anything of the learner is another since the evaluation began."""
         state = _changing(epoch.learner)
-        if self._state is None or len(state) != len(self._state):
+        if len(state) != len(self._state):
             return
         names = [name for name, flag in zip(state, moved(self._state, sums(state.values())), strict=True) if flag]
         if names:
@@ -127,9 +122,7 @@ class TrainModeEvaluation(Sentinel):
         if self._batch is None:
             return
         few = {name: getattr(self._batch, name)[:CLIPS] for name in ("face", "context", "label", "target")}
-        self._inside = True
         first, second = (epoch.learner.model(dataclasses.replace(self._batch, **few)).logits for _ in range(2))
-        self._inside = False
         gap = float((first.softmax(dim=-1) - second.softmax(dim=-1)).abs().max())
         if gap > TOLERANCE:
             yield Finding(
@@ -162,11 +155,11 @@ def _acts(module: nn.Module) -> bool:
     return bool(isinstance(module, nn.MultiheadAttention | nn.RNNBase) and module.dropout > 0)
 
 
-def _frozen(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
+def _frozen_layers(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
     """Layers that act differently in training, of the parts that do not train: frozen towers and momentum copies."""
     if any(parameter.requires_grad for parameter in module.parameters()):
         for child, part in module.named_children():
-            yield from _frozen(part, f"{name}.{child}".lstrip("."))
+            yield from _frozen_layers(part, f"{name}.{child}".lstrip("."))
     elif any(True for _ in module.parameters()):
         yield from ((f"{name}.{inner}", layer) for inner, layer in module.named_modules() if _acts(layer))
 

@@ -39,7 +39,7 @@ class UnreadableClips(Sentinel):
             mend = "replace the files, or leave them out with clips.unreadable = skip"
             yield Finding(f"{message}: {some(grey)}", mend, {"clips": grey[:20]}, "grey")
         lost = [*reading.scan.absent, *(clip for clip in reading.scan.clips if clip.id in unread)]
-        labelled = [*reading.scan.labelled, *reading.scan.absent]
+        labelled = [*reading.scan.present, *reading.scan.absent]
         yield from self._splits(lost, labelled)
         yield from self._classes(lost, labelled, reading.classes)
         yield from self._lengths(reading)

@@ -4,22 +4,20 @@
 the model sees. What can't be read raises `Unreadable`; nothing stands in for a video.
 """
 
-from harness.video.frames import Frames, frame_count, read, read_frames, sample
+from harness.video.frames import Frames, read, sample
 from harness.video.images import Picture, Unreadable
-from harness.video.streams import Streams, face_box, lies_in, pixels, streams, views_of
+from harness.video.streams import Streams, cropped, face_box, lies_in, pixels, views_of
 
 __all__ = [
     "Frames",
     "Picture",
     "Streams",
     "Unreadable",
+    "cropped",
     "face_box",
-    "frame_count",
     "lies_in",
     "pixels",
     "read",
-    "read_frames",
     "sample",
-    "streams",
     "views_of",
 ]

@@ -127,13 +127,17 @@ class Film:
 def opened(path: Path) -> Iterator[Film]:
     """A video file with all its packets; `Unreadable` when it has none, or too many."""
     try:
-        container = av.open(str(path))
+        if path.is_file() and not path.stat().st_size:
+            raise Unreadable(f"{path}: is empty")
+        container = av.open(str(path), metadata_errors="replace")
     except (av.error.FFmpegError, OSError) as error:
         raise Unreadable(f"{path}: can't be opened as a video ({error.strerror or error})") from error
     with container:
         if not container.streams.video:
             raise Unreadable(f"{path}: has no video stream")
         stream = container.streams.video[0]
+        if stream.codec_context is None:
+            raise Unreadable(f"{path}: holds a kind of video that can't be decoded")
         refuse_large(path, stream.codec_context.width, stream.codec_context.height)
         stream.thread_type = "NONE"
         stream.codec_context.thread_count = 1

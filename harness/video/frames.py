@@ -42,20 +42,6 @@ def sample(count: int, frames: int, rng: Generator | None) -> Indices:
     return rng.integers(order * count // frames, (order + 1) * count // frames)
 
 
-def frame_count(path: Path) -> int:
-    """Frames of a video (its packets, counted), a folder of frames, or an image."""
-    if path.is_dir() or path.suffix.lower() in IMAGES:
-        return len(_files(path))
-    with opened(path) as film:
-        return film.count
-
-
-def read_frames(path: Path, pick: Pick) -> tuple[list[Picture], Indices, list[str]]:
-    """The picked frames of a video file, a folder of frames, or an image; their indices; their names."""
-    found = read(path, pick)
-    return found.pictures, found.indices, found.names
-
-
 def read(path: Path, pick: Pick) -> Frames:
     """The frames that `pick` picks, given how many there truly are."""
     if not (path.is_dir() or path.suffix.lower() in IMAGES):

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from harness.clips import Box, Clip
 from harness.protocol import Clips, Face
-from harness.video.frames import read, sample
+from harness.video.frames import Frames, read, sample
 from harness.video.images import Picture, Unreadable
 
 
@@ -41,8 +41,32 @@ class Streams:
     count: int  # frames the clip really has
 
 
-def streams(root: Path, clip: Clip, clips: Clips, face: Face, size: int, rng: Generator | None) -> Streams:
-    """The face and the context of a clip's sampled frames, each `size` x `size`.
+def views_of(
+    root: Path, clip: Clip, clips: Clips, face: Face, size: int, rngs: Sequence[Generator | None]
+) -> list[Streams]:
+    """The streams of several views of a clip, one for each of `rngs`, from decoding it once."""
+    views: list[NDArray[np.int64]] = []
+
+    def pick(count: int) -> NDArray[np.int64]:
+        views[:] = [sample(count, clips.frames, rng) for rng in rngs]
+        return np.unique(np.concatenate(views))
+
+    found = read(root / clip.media, pick)
+    frames = {
+        int(i): (picture, name) for i, picture, name in zip(found.indices, found.pictures, found.names, strict=True)
+    }
+    made = []
+    for indices, rng in zip(views, rngs, strict=True):
+        seen = [frames[int(i)] for i in indices]
+        view = Frames([picture for picture, _ in seen], indices, [name for _, name in seen], found.count, found.seconds)
+        made.append(cropped(view, root, clip, clips, face, size, rng))
+    return made
+
+
+def cropped(
+    frames: Frames, root: Path, clip: Clip, clips: Clips, face: Face, size: int, rng: Generator | None
+) -> Streams:
+    """The face and the context of a clip's frames, each `size` x `size`.
 
     Face: the box and `face.margin` pixels around it, clamped to the picture and squeezed to a square. Context, by
     `clips.context`, letterboxed so that places and postures keep their proportions: the whole frame; the frame with
@@ -50,39 +74,18 @@ def streams(root: Path, clip: Clip, clips: Clips, face: Face, size: int, rng: Ge
     rotation, flip and grey are drawn once and are the same for all frames of both streams. They are applied to the
     crops; for a flip that equals flipping picture and box together.
     """
-    return views_of(root, clip, clips, face, size, [rng])[0]
-
-
-def views_of(
-    root: Path, clip: Clip, clips: Clips, face: Face, size: int, rngs: Sequence[Generator | None]
-) -> list[Streams]:
-    """The streams of several views of a clip, each what `streams` gives of it, from decoding it once."""
-    path = root / clip.media
-    views: list[NDArray[np.int64]] = []
-
-    def pick(count: int) -> NDArray[np.int64]:
-        views[:] = [sample(count, clips.frames, rng) for rng in rngs]
-        return np.unique(np.concatenate(views))
-
-    found = read(path, pick)
-    frames = {
-        int(i): (picture, name) for i, picture, name in zip(found.indices, found.pictures, found.names, strict=True)
-    }
-    made = []
-    for indices, rng in zip(views, rngs, strict=True):
-        change = _augmentation(clips, size, rng) if rng is not None else lambda picture: picture
-        faces, contexts, counts = [], [], Counter[str]()
-        for picture, name in (frames[int(i)] for i in indices):
-            box = face_box(clip.face or {}, name, picture, counts)
-            if box is None and face.missing in ("skip", "error"):
-                raise Unreadable(f"{path}: has no face box that lies in the picture")
-            area = pixels(box, picture, face.margin) if box else _stand_in(face.missing, picture)
-            if box is None:
-                counts[face.missing] += 1
-            faces.append(change(_squeezed(_crop(picture, area), size)))
-            contexts.append(change(_letterboxed(_context(picture, clips.context, box, clip.body, counts), size)))
-        made.append(Streams(np.stack(faces), np.stack(contexts), +counts, found.count))
-    return made
+    change = _augmentation(clips, size, rng) if rng is not None else lambda picture: picture
+    faces, contexts, counts = [], [], Counter[str]()
+    for picture, name in zip(frames.pictures, frames.names, strict=True):
+        box = face_box(clip.face or {}, name, picture, counts)
+        if box is None and face.missing in ("skip", "error"):
+            raise Unreadable(f"{root / clip.media}: has no face box that lies in the picture")
+        area = pixels(box, picture, face.margin) if box else _stand_in(face.missing, picture)
+        if box is None:
+            counts[face.missing] += 1
+        faces.append(change(_squeezed(_crop(picture, area), size)))
+        contexts.append(change(_letterboxed(_context(picture, clips.context, box, clip.body, counts), size)))
+    return Streams(np.stack(faces), np.stack(contexts), +counts, frames.count)
 
 
 def _context(picture: Picture, kind: str, face: Box | None, body: Box | None, counts: Counter[str]) -> Picture:
@@ -124,7 +127,7 @@ def _chosen(boxes: Mapping[str, Box], name: str) -> tuple[Box | None, str]:
 def _number(name: str) -> int:
     """A frame's place in time: the last number in its name."""
     numbers = re.findall(r"[0-9]+", name.rsplit(".", 1)[0])
-    return int(numbers[-1]) if numbers else 0
+    return int(numbers[-1][-18:]) if numbers else 0  # no file of boxes can make it too long to be a number
 
 
 def lies_in(box: Box, width: int, height: int) -> bool:

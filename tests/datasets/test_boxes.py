@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from layouts import build, lists, write
 from reading import lenient, notes, read, read_built
 
@@ -126,3 +129,27 @@ def test_seventy_thousand_boxes_are_read_and_missed_in_seconds(tmp_path: Path) -
     assert sum(found.get((clip, clip, stem(clip))) is None for clip in clips) == 7_000
     assert found.neighbours().count("the nearest is 'train/") == 3
     assert time.process_time() - start < 15  # a search through all keys took minutes
+
+
+@pytest.mark.parametrize("depth", [400, 100_000])
+@pytest.mark.parametrize("ends", ["[]", '{"f":}'])
+def test_boxes_nested_without_measure_are_named(tmp_path: Path, depth: int, ends: str) -> None:
+    before, after = ends[:-1], ends[-1:]
+    with pytest.raises(BadInput, match=r"faces\.json"):
+        boxes(tmp_path, f'{{"a": {before * depth}1{after * depth}}}', "a")
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+)
+likely = st.lists(st.integers(-9, 9) | st.floats() | st.integers(10**400, 10**401), min_size=4, max_size=4)
+
+
+@given(found=st.dictionaries(st.sampled_from(["a", "b", ""]), likely | anything | st.dictionaries(st.text(), likely)))
+def test_no_json_breaks_the_reading_of_boxes(tmp_path_factory: pytest.TempPathFactory, found: object) -> None:
+    with contextlib.suppress(BadInput):
+        made = boxes(tmp_path_factory.mktemp("boxes"), found, "a", "c")
+        assert made.get(("a", "a", "a")) is None or "a" in found  # type: ignore[operator]
+        made.get(("c", "c", "c"))
+        made.neighbours()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 
+import cv2
 import pytest
-from layouts import BODY, NUMBERS, QUIRKS, build, lines, lists, media, write
+from layouts import BODY, NUMBERS, QUIRKS, build, folder, lines, lists, media, write
 from reading import adapter, labels, notes, read, read_built
 
+from harness import plugins
 from harness.errors import BadInput
 from harness.scan import survey
 
@@ -195,3 +198,46 @@ def test_layouts_hold_as_many_different_clips_as_they_say(tmp_path: Path) -> Non
             files = sorted(clip.iterdir()) if clip.is_dir() else [clip]
             contents.add(b"".join(file.read_bytes() for file in files))
         assert len(contents) == number
+
+
+@pytest.mark.parametrize(
+    ("name", "stray"),
+    [
+        ("caer-s", "train/Happy/film.avi"),
+        ("caer-s", "train/Happy/film/1.png"),
+        ("caer", "train/Happy/cover.jpg"),
+        ("raer", "train/Enjoyment/cover.jpg"),
+    ],
+)
+def test_one_stray_file_in_a_class_folder_does_not_hide_the_others(name: str, stray: str, tmp_path: Path) -> None:
+    if name == "raer":
+        for split in ("train", "test"):
+            for n, label in enumerate(plugins.get("datasets", "raer").classes):
+                folder(tmp_path, f"{split}/{label}/{n}")
+    else:
+        build(name, tmp_path, "no-lists")
+    write(tmp_path / stray, "")
+    with pytest.raises(BadInput, match=r"holds images \(.*beside videos or folders of media: which are the clips"):
+        read(name, tmp_path)
+
+
+def test_boxes_beside_the_root_are_another_sets_where_folders_are_the_annotation(tmp_path: Path) -> None:
+    root = build("caer", tmp_path / "CAER", "no-lists")
+    for file in root.rglob("*.json"):
+        file.unlink()
+    boxes = json.dumps({clip.media: [1, 2, 3, 4] for clip in read("caer", root).clips})
+    write(tmp_path / "annotations/faces.json", boxes)
+    assert not read("caer", root).has_boxes
+    write(root / "annotations/faces.json", boxes)
+    assert all(clip.face for clip in read("caer", root).clips)
+
+
+def test_a_list_of_png_finds_a_copy_of_jpg(tmp_path: Path) -> None:
+    root = build("caer-s", tmp_path)
+    whole = read("caer-s", root)
+    for file in sorted(root.rglob("*.png")):
+        picture = cv2.imread(str(file))
+        cv2.imwrite(str(file.with_suffix(".jpg")), picture)
+        file.unlink()
+    found = read("caer-s", root)
+    assert labels(found) == labels(whole) and notes(found)["media-converted"].count == len(found.clips)

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from layouts import MAFW_CLASSES, build, lines
+from layouts import MAFW_CLASSES, build, folder, lines
 from reading import adapter, labels, notes, read, read_built
 
 from harness.errors import BadInput
@@ -76,6 +76,16 @@ def test_official_sizes_are_those_of_the_fold(name: str, tmp_path: Path) -> None
 def test_the_crops_are_found_wherever_they_lie(name: str, quirk: str | None, home: str, tmp_path: Path) -> None:
     media = {clip.id: clip.media for clip in read_built(name, tmp_path, quirk).clips}
     assert media["00009"] == home
+
+
+def test_the_crops_may_lie_in_the_root_itself(tmp_path: Path) -> None:
+    build("dfew", tmp_path, "other-home")
+    for crops in (tmp_path / "my crops").iterdir():
+        crops.rename(tmp_path / crops.name)
+    folder(tmp_path, "99999")
+    found = read("dfew", tmp_path)
+    assert {clip.id: clip.media for clip in found.clips} == {clip.id: clip.id for clip in found.clips}
+    assert notes(found)["video-without-label"].message.endswith("99999")
 
 
 @pytest.mark.parametrize("name", FOLDED)

@@ -105,6 +105,41 @@ def test_persons_and_boxes_are_columns(tmp_path: Path) -> None:
     assert notes(found)["columns-read"] == "columns: face face, label mood, media video, subject subject"
 
 
+def test_each_image_of_a_row_may_have_its_own_box(tmp_path: Path) -> None:
+    features = {"frames": hf.List(hf.Image()), "face": hf.List(hf.List(hf.Value("float32")))}
+
+    def film(split: str, n: int) -> list[dict[str, Any]]:
+        return [medium(split, i, JPEG, "x.jpg") for i in range(3)]
+
+    def faces(split: str, n: int) -> list[list[float] | None] | None:
+        return None if n == 1 else [[1, 2, 30 + n, 40], None, [2, 3, 31, 41]]
+
+    save(tmp_path / "set", features, frames=film, face=faces)
+    scanned = scan(adapter(tmp_path / "set", media="frames"), Train(), Face(max_missing=0.3), Clips())
+    found = {clip.id: clip.face for clip in scanned.clips}
+    assert found["train/sad/000002"] == {"00001.jpg": (1, 2, 32, 40), "00003.jpg": (2, 3, 31, 41)}
+    assert found["train/glad/000001"] is None
+    save(tmp_path / "less", features, frames=film, face=lambda split, n: [[1, 2, 3, 4]])
+    with pytest.raises(BadInput, match=r"train/000000: has 1 boxes for 3 images"):
+        read(tmp_path / "less", media="frames")
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (hf.Value("string"), "1 2 3 4"),
+        (hf.Value("float32"), 1.0),
+        (hf.List(hf.Value("string")), ["1", "2", "3", "4"]),
+        (hf.List(hf.List(hf.Value("float32"))), [[1, 2, 3, 4]]),  # of a video: nobody knows of which frame
+    ],
+    ids=["text", "number", "texts", "several for a video"],
+)
+def test_a_face_column_that_holds_no_boxes_is_refused(tmp_path: Path, kind: Any, value: Any) -> None:
+    save(tmp_path / "set", {"face": kind}, face=lambda split, n: value)
+    with pytest.raises(BadInput, match=r"column 'face' is .*, not boxes"):
+        read(tmp_path / "set")
+
+
 def test_a_row_without_a_box_has_none(tmp_path: Path) -> None:
     def face(split: str, n: int) -> list[float] | None:
         return {0: None, 1: [], 2: [float("nan")] * 4}.get(n, [0, 0, 9, 9])
@@ -209,7 +244,7 @@ def test_media_of_no_known_kind_are_refused_with_their_row(tmp_path: Path) -> No
 def test_one_split_alone_is_the_training_split(tmp_path: Path) -> None:
     hf.load_from_disk(save(tmp_path / "set", {}, rows=20))["train"].save_to_disk(tmp_path / "alone")
     found = read(tmp_path / "alone")
-    assert {clip.split for clip in found.clips} == {"train", "val"} and "split-missing" in notes(found)
+    assert {clip.split for clip in found.clips} == {"train", "val"}
 
 
 def test_a_folder_that_is_not_there_is_not_looked_for_on_the_hub(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -140,3 +141,27 @@ def test_a_few_wrong_labels_are_shown_as_such() -> None:
     (note,) = compare("t/Anger/1 0", "t/Anger/2 1", "t/Happy/1 1", "t/Sad/1 2").notes
     assert note[2].endswith("'t/Anger/2' is labelled Happy in x:1")
     assert note[3] == "mend the lists, or rename the folders"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (f"{'a' * 200_000},1", "a line of 200,002 characters"),
+        (f"path,label\na,{'1' * 5_000}", "a number of over 9 digits"),
+        ("a 9999999999 1", "a number of over 9 digits"),
+    ],
+)
+def test_lines_and_numbers_without_measure_are_named(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(BadInput, match=rf"train\.txt:\d: {told}"):
+        read(tmp_path, text)
+
+
+odd = st.text(st.sampled_from("a1 9,\t\n\r\"'\0-_/.²٣é"), max_size=80) | st.text(max_size=60)
+
+
+@given(text=odd | odd.map("path,frames,label\n{}".format) | odd.map(lambda text: text * 900))
+def test_no_text_breaks_the_reading_of_a_list(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    with contextlib.suppress(BadInput):
+        lines = read(tmp_path_factory.mktemp("list"), text)
+        assert all(0 <= line.frames < 2**31 and 0 <= line.label < 2**31 for line in lines)
+        first_label(lines or [Line("a", 0, 0, "x:1")], len(CLASSES), "auto", "data.x.first_label")

@@ -51,6 +51,12 @@ def test_a_clip_is_found_in_other_forms(tmp_path: Path) -> None:
     assert existing(tmp_path, "a/3.avi") is None
 
 
+def test_an_image_is_found_in_another_format_but_is_no_video(tmp_path: Path) -> None:
+    write(tmp_path / "a/1.jpg", "")
+    assert existing(tmp_path, "a/1.png") == "a/1.jpg"
+    assert existing(tmp_path, "a/1.avi") is None
+
+
 def home(root: Path, *clips: tuple[str, ...]) -> tuple[str, list[str]]:
     said: list[str] = []
     return home_of(root, clips, ("Clip/crops", "Clip/original"), lambda *note: said.append(note[2])), said
@@ -78,3 +84,14 @@ def test_media_are_videos_and_folders_of_images_but_no_thumbnails(tmp_path: Path
     for path in ("a/1.avi", "a/1.jpg", "b/c/1.png", "b/c/2.png", "b/._x/1.png", "b/notes.txt"):
         write(tmp_path / "t" / path, "")
     assert list(media_below(tmp_path, "t")) == ["t/a/1.avi", "t/b/c"]
+    write(tmp_path / "2.avi", "")
+    assert list(media_below(tmp_path, "")) == ["t/a/1.avi", "t/b/c", "2.avi"]
+
+
+def test_links_that_lead_round_and_round_are_not_followed(tmp_path: Path) -> None:
+    write(tmp_path / "t/a/1/1.jpg", "")
+    write(tmp_path / "other/2/1.jpg", "")
+    for link, target in (("t/a/up", ".."), ("t/a/self", "self"), ("t/b", "../other"), ("other/back", "../t")):
+        (tmp_path / link).symlink_to(target)
+    assert list(media_below(tmp_path, "t")) == ["t/a/1", "t/b/2"]
+    assert home(tmp_path, ("2",))[0] == "other"

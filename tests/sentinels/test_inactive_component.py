@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+from conftest import small_learner
+from torch import nn
+from torch.nn import functional as F
 
 from harness import plugins
-from harness.methods.balanced import BalancedOrder
-from harness.sentinels.inactive_component import InactiveComponent, _delay
+from harness.methods import Component
+from harness.sentinels._groups import asked
 from harness.settings import recording, unread
 from sentinels.trained import alarms_of
 
@@ -56,17 +59,102 @@ def test_micro_batches_show_what_a_component_does():
     assert not alarms_of("inactive-component", "prompt+mixup+ldl+balanced", accumulation=4)
 
 
-@pytest.mark.parametrize(
-    ("strength", "labels", "active"), [(1, [0, 0, 1], True), (0, [0, 0, 1], False), (0, [0, 1], True)]
-)
-def test_an_order_that_leaves_uneven_classes_as_they_are_is_none(strength, labels, active):
-    sentinel = InactiveComponent(InactiveComponent.Settings())
-    sentinel._labels = np.array(labels * 20)
-    assert sentinel._orders(BalancedOrder(BalancedOrder.Settings(strength=strength))) is active
-
-
 def test_watching_does_not_count_as_using_a_setting():
     cls = plugins.get("methods", "dc")
     part = cls(recording(cls.Settings(delay=3)))
-    assert _delay(part) == 3
+    assert [part.waits(epoch) for epoch in (2, 3)] == [True, False]
     assert unread(part.settings) == ["delay"]
+
+    learner = small_learner("prompt(lr=0.5)")
+    assert [(name, rate) for name, rate, _ in asked(learner)] == [("prompt", 0.5)]
+    assert unread(learner.components["prompt"].settings) == ["lr"]
+
+
+# ── components from outside ─────────────────────────────────────────────────────────────────────────────────────
+
+
+class Outside(Component):
+    """What any of these has in common: a name, and a network of three classes to act on."""
+
+    name = "outside"
+
+
+class AdapterInTheHeadsGroup(Outside):
+    def extend(self, model):
+        model.head.adapt["face"] = nn.Linear(model.width, model.width)
+
+
+class AdapterThatIsNotCalled(Outside):
+    def extend(self, model):
+        model.head.spare = nn.Linear(model.width, model.width)
+
+
+class OtherActivation(Outside):
+    def extend(self, model):
+        model.head.face.layers.layers[0].activation = F.relu
+
+
+class OtherStart(Outside):
+    def extend(self, model):
+        nn.init.orthogonal_(model.head.fuse.weight)
+
+
+class FrozenExpert(Outside):
+    def extend(self, model):
+        model.head.adapt["face"] = nn.Linear(model.width, model.width).requires_grad_(False)
+
+
+class WeightAverage(Outside):
+    def after_step(self, ctx):
+        for parameter in ctx.model.head.parameters():
+            parameter.mul_(0.999)
+
+
+class Queues(Outside):
+    """Follows steps for a term that has no weight."""
+
+    def loss(self, out, batch, ctx):
+        return {"queued": (0.0, out.logits.mean())}
+
+    def after_step(self, ctx): ...
+
+
+class EasyFirst(Outside):
+    def sampler(self, label, rng):
+        return np.argsort(label, kind="stable")
+
+
+class NoOrder(Outside):
+    def sampler(self, label, rng):
+        return None
+
+
+class ExtendsNothing(Outside):
+    def extend(self, model):
+        list(model.parameters())
+
+
+ACTIVE = (AdapterInTheHeadsGroup, OtherActivation, OtherStart, FrozenExpert, WeightAverage, EasyFirst)
+IDLE = (AdapterThatIsNotCalled, Queues, NoOrder, ExtendsNothing)
+
+
+@pytest.mark.parametrize("cls", [*ACTIVE, *IDLE])
+def test_a_component_from_outside_is_active_in_whatever_way_it_acts(cls, monkeypatch):
+    monkeypatch.setitem(plugins._from_files["methods"], "outside", cls)
+    alarms = alarms_of("inactive-component", "prompt+outside")
+    assert [alarm.evidence["component"] for alarm in alarms] == ["outside"] * (cls in IDLE)
+
+
+def test_a_component_from_outside_may_wait_by_a_rule_of_its_own(monkeypatch):
+    class Later(Outside):
+        def waits(self, epoch):
+            return epoch < 2
+
+        def on_logits(self, logits, batch, ctx):
+            return logits if self.waits(ctx.epoch) else logits * 2
+
+    monkeypatch.setitem(plugins._from_files["methods"], "outside", Later)
+    assert not alarms_of("inactive-component", "outside", epochs=3)
+    monkeypatch.setattr(Later, "on_logits", lambda self, logits, batch, ctx: logits)
+    (alarm,) = alarms_of("inactive-component", "outside", epochs=5)
+    assert alarm.epoch == 3

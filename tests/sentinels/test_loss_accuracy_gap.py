@@ -9,7 +9,7 @@ import torch
 from harness.learner import Loss
 from harness.methods import Batch, Context, Trace
 from harness.sentinels import Epoch, Setup, Step
-from harness.sentinels.loss_accuracy_gap import LossAccuracyGap
+from harness.sentinels.loss_accuracy_gap import LossAccuracyGap, _tells_classes
 from sentinels.trained import alarms_of
 
 
@@ -57,3 +57,15 @@ def test_the_setting_moves_what_the_loss_must_promise():
 def test_it_learns_or_it_does_not_on_a_real_run():
     assert not alarms_of("loss-accuracy-gap", "prompt+ldl", epochs=4)
     assert alarms_of("loss-accuracy-gap", "lsr(epsilon=1.0)", epochs=12, lr=0.01)
+
+
+def test_several_epochs_in_a_row_make_an_error_of_it():
+    severities = [found.severity for patience in (1, 2) for found in findings(0.05, 60, told={"patience": patience})]
+    assert severities == ["error", "warning"]
+
+
+def test_recalls_beyond_guessing_are_learning_even_where_a_common_class_hides_it():
+    confusion = np.array([[60, 30, 30], [5, 30, 5], [3, 3, 14]])  # 58 % right where 67 % are of one class
+    assert _tells_classes(confusion)
+    assert not _tells_classes(np.array([[70, 30, 20], [23, 10, 7], [12, 5, 3]]))
+    assert not _tells_classes(np.array([[120, 0, 0], [40, 0, 0], [20, 0, 0]])), "the common class for all"

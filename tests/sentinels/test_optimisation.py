@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 
 import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
-from conftest import Silent
+from conftest import Silent, small_learner
+from torch.nn import functional as F
 
 from harness import grammar, plugins, training
+from harness.loading import as_picks
+from harness.methods import Component
 from harness.protocol import Train
-from harness.sentinels import Epoch, Setup
+from harness.sentinels import Epoch, Sentinel, Setup, Watching
 from harness.sentinels.dead_gradient import DeadGradient
 from harness.sentinels.overflow import Overflow
 from harness.sentinels.schedule_stuck import _factor
 from harness.settings import plain, recording, unread
 from harness.watch import Watch
+from sentinels.defects.schedule_stuck import own_groups_dropped
 
 OURS = {
     "frozen-group",
@@ -49,6 +54,7 @@ def an_epoch(**facts) -> Epoch:
         "row": {"train": right, "val": right},
         "confusion": np.eye(2),
         "picked": np.ones(2),
+        "order": np.arange(2),
         "probabilities": np.eye(2),
         "labels": np.arange(2),
         "rates": {},
@@ -117,6 +123,9 @@ def test_the_schedules_closed_form_is_what_the_loop_multiplies_by(schedule):
         ({"skipped": 16}, None),
         ({"skipped": 17}, "warning"),
         ({"skipped": 40}, "error"),
+        ({"skipped": 2, "steps": 2}, "warning"),
+        ({"skipped": 16, "steps": 16}, "warning"),
+        ({"skipped": 17, "steps": 17}, "error"),
         ({"scale": 1.0}, None),
         ({"scale": 0.5}, "error"),
     ],
@@ -124,6 +133,13 @@ def test_the_schedules_closed_form_is_what_the_loop_multiplies_by(schedule):
 def test_a_gradient_scaler_may_look_for_its_factor_and_no_longer(facts, severity, make_learner):
     found = list(_overflow(make_learner).on_epoch(an_epoch(**facts)))
     assert [finding.severity or "error" for finding in found] == ([severity] if severity else [])
+
+
+def test_a_scaler_that_goes_on_leaving_out_all_steps_is_an_error_in_the_end(make_learner):
+    watching = _overflow(make_learner)
+    found = [finding for _ in range(9) for finding in watching.on_epoch(an_epoch(skipped=2, steps=2))]
+    assert [finding.severity for finding in found] == ["warning"] * 8 + ["error"]
+    assert len({finding.about for finding in found}) == 2, "the error is told although the warning was"
 
 
 def test_the_share_of_skipped_steps_is_a_setting(make_learner):
@@ -167,3 +183,137 @@ def test_a_component_is_let_alone_until_its_term_has_a_weight(make_learner, spli
         learner.components["dc"].scale = torch.nn.Parameter(torch.ones(()))  # that its term never uses
         found = [alarm for alarm in alarms(learner, splits) if alarm.sentinel == "dead-gradient"]
         assert [alarm.evidence["part"] for alarm in found] == parts
+
+
+# ── components from outside ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def outside(patch, cls, splits, method="prompt+outside", **train):
+    """The alarms of a run with this component."""
+    patch.setitem(plugins._from_files["methods"], "outside", cls)
+    return alarms(small_learner(method), splits, **train)
+
+
+class FrozenExpert(Component):
+    name = "outside"
+
+    def extend(self, model):
+        model.head.adapt["face"] = torch.nn.Linear(model.width, model.width).requires_grad_(False)
+
+
+class TextNorm(Component):
+    """Fine-tunes the last norm of the text tower, at a rate of its own."""
+
+    name = "outside"
+
+    def extend(self, model):
+        model.tower.ln_final.requires_grad_(True)
+
+    def parameter_groups(self, model):
+        yield "norm", 1e-4, list(model.tower.ln_final.parameters())
+
+
+class Teacher(Component):
+    """A mean teacher beside the head, asked in training what it and the network say of the batch."""
+
+    name = "outside"
+
+    def extend(self, model):
+        model.teacher = copy.deepcopy(model.head).requires_grad_(False)
+
+    def train(self, mode=True):
+        return super().train(False)
+
+    def loss(self, out, batch, ctx):
+        self.batch = batch
+        ctx.model.teacher.eval()
+        said = F.normalize(ctx.model.teacher(batch.face, batch.context), dim=-1)
+        return {"teacher": (0.1, (out.video - said).square().mean())}
+
+    def after_step(self, ctx):
+        ctx.model(self.batch)
+        ctx.model(batch=self.batch)
+        for old, new in zip(ctx.model.teacher.parameters(), ctx.model.head.parameters(), strict=True):
+            old.lerp_(new, 0.1)
+
+
+@pytest.mark.parametrize("cls", [FrozenExpert, TextNorm, Teacher])
+def test_what_a_component_freezes_trains_or_moves_of_its_own_raises_nothing(cls, splits, monkeypatch):
+    assert not outside(monkeypatch, cls, splits)
+
+
+def test_a_tower_that_is_opened_without_a_group_is_named(splits, monkeypatch):
+    class Opened(TextNorm):
+        parameter_groups = Component.parameter_groups
+
+    assert {a.sentinel for a in outside(monkeypatch, Opened, splits)} == {"frozen-group"}
+
+
+def test_what_components_find_frozen_must_not_move(splits, monkeypatch):
+    class Nudged(FrozenExpert):
+        def after_step(self, ctx):
+            ctx.model.tower.ln_final.weight.mul_(0.999)
+
+    (alarm,) = outside(monkeypatch, Nudged, splits)
+    assert (alarm.sentinel, alarm.evidence["first"]) == ("frozen-group", "model.tower.ln_final.weight")
+
+
+def test_dropped_groups_are_named_by_who_declared_them(make_learner, splits, monkeypatch):
+    own_groups_dropped(monkeypatch, None)
+    found = {alarm.sentinel: alarm.evidence for alarm in alarms(make_learner("prompt(lr=0.5)"), splits)}
+    assert set(found) == {"schedule-stuck", "unused-setting"}
+    assert found["schedule-stuck"]["group"] == "prompt" and found["schedule-stuck"]["held_in"] == "head"
+    assert found["unused-setting"]["setting"] == "prompt.lr"
+
+
+def test_evaluation_is_followed_however_the_network_is_called_and_hooks_go_afterwards(make_learner, splits):
+    learner = make_learner("prompt")
+    watching = plugins.get("sentinels", "train-mode-evaluation")(Watching())
+    list(watching.on_setup(_setup(learner)))
+    (batch,) = splits["val"].batches([as_picks(np.arange(9), [None] * 9)])
+    learner.train()
+    learner.model(batch)
+    for number, mode in enumerate((True, False, True)):
+        learner.train(mode)
+        watching.on_evaluation()
+        said = learner.model(batch=batch).logits.softmax(dim=-1)
+        found = watching.on_epoch(an_epoch(number=number, learner=learner, probabilities=said.detach().numpy()))
+        assert [finding.about for finding in found] == (["evaluation"] if number == 0 else [])
+        assert not learner.model._forward_hooks and not learner.model._forward_pre_hooks
+
+
+def test_a_sentinels_settings_must_be_able_to_switch_it_off():
+    @dataclasses.dataclass(frozen=True)
+    class Free:
+        share: float = 0.5
+
+    hooks = {"on_epoch": lambda self, epoch: iter(())}
+    assert not type("Good", (Sentinel,), hooks).problem()
+    assert "Watching" in type("Bad", (Sentinel,), {**hooks, "Settings": Free}).problem()
+    assert "no hook" in type("Idle", (Sentinel,), {}).problem()
+
+
+def test_who_waits_by_a_rule_of_its_own_is_let_alone(splits, monkeypatch):
+    class Later(Component):
+        """A scale that acts, and a target that is soft, from the third epoch on."""
+
+        name = "outside"
+
+        def __init__(self, settings):
+            super().__init__(settings)
+            self.scale = torch.nn.Parameter(torch.ones(()))
+
+        def waits(self, epoch):
+            return epoch < 2
+
+        def kernel(self, targets, ctx):
+            share = 0.0 if self.waits(ctx.epoch) else 0.1
+            return (1 - share) * targets + share / len(targets)
+
+        def on_logits(self, logits, batch, ctx):
+            return logits if self.waits(ctx.epoch) else logits * self.scale
+
+    assert not outside(monkeypatch, Later, splits, "outside")
+    monkeypatch.setattr(Later, "waits", lambda self, epoch: False)
+    monkeypatch.setattr(Later, "on_logits", lambda self, logits, batch, ctx: logits)
+    assert [a.evidence["part"] for a in outside(monkeypatch, Later, splits, "outside")] == ["outside"]

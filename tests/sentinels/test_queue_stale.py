@@ -57,6 +57,26 @@ def test_a_queue_of_a_component_from_outside_is_found_by_its_buffers(monkeypatch
     assert alarm.evidence["component"] == "remembers"
 
 
+@pytest.mark.parametrize("delay", [1, 2, 5])
+@pytest.mark.parametrize("size", [9, 4096])
+def test_a_queue_may_be_left_empty_while_its_component_waits(delay, size, monkeypatch):
+    follow, calls = MocoRank.after_step, []
+
+    def later(self, ctx):
+        calls.append(ctx.epoch)
+        self._keys = self._keys if ctx.epoch >= delay else []
+        if ctx.epoch >= delay:
+            follow(self, ctx)
+
+    method = f"prompt+moco(delay={delay},queue={size})"
+    assert not alarms_of("queue-stale", method, epochs=8), "filled from the start"
+    monkeypatch.setattr(MocoRank, "after_step", later)
+    assert not alarms_of("queue-stale", method, epochs=8) and max(calls) == 7
+    delay += 8
+    found = {alarm.evidence["component"]: alarm.epoch for alarm in alarms_of("queue-stale", method, epochs=8)}
+    assert found == {"moco": delay - 8}, "and no longer"
+
+
 def test_a_copy_without_momentum_follows_and_one_that_never_moves_does_not():
     assert not alarms_of("queue-stale", "prompt+moco(momentum=0.0)")
     (alarm,) = alarms_of("queue-stale", "prompt+moco(momentum=1.0)")

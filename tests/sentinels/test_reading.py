@@ -16,7 +16,7 @@ from harness import plugins
 from harness.clips import Clip, Note, Scan
 from harness.probe import Probe
 from harness.protocol import Face
-from harness.sentinels import Epoch, Reading
+from harness.sentinels import Epoch, Reading, Watching
 from harness.sentinels._shares import CHANCE, differ, exceeds
 
 CLASSES = ("happy", "sad", "angry")
@@ -30,7 +30,7 @@ def a_reading(train: int = 300, val: int = 90, test: int = 90, **changes) -> Rea
     faces = {split: {"found": n, "missing": 0} for split, n in sizes.items()}
     told = {f.name: changes.pop(f.name) for f in dataclasses.fields(Scan) if f.name in changes}
     clips = told.get("clips", clips)
-    told = {"clips": clips, "labelled": clips, "notes": [], "faces": faces, "has_boxes": True} | told
+    told = {"clips": clips, "present": clips, "notes": [], "faces": faces, "has_boxes": True} | told
     scan = Scan(root=Path(), fingerprint="", **told)
     lost = set(changes.get("unreadable", ()))
     labels = {s: np.array([c.label for c in clips if c.split == s and c.id not in lost]) for s in sizes}
@@ -114,6 +114,12 @@ def test_a_few_lost_frames_are_filled_from_their_neighbours_without_a_word():
     assert found("missing-boxes", a_reading(boxes={"frame": 50, "nearest": 950})) == {"error": 1}
 
 
+def test_frames_that_are_faces_already_need_no_boxes():
+    none = {"has_boxes": False, "face": Face(missing="full-frame"), "boxes": {"missing": 16 * 480}}
+    assert found("missing-boxes", a_reading(**none)) == {"warning": 1}
+    assert not found("missing-boxes", a_reading(**none, cropped=True))
+
+
 # ── clips ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -191,6 +197,7 @@ def an_epoch(predicted: np.ndarray, labels: np.ndarray, trained: tuple[int, ...]
         row={},
         confusion=np.diag(trained),
         picked=np.array(picked),
+        order=np.arange(sum(picked)),
         probabilities=np.eye(3)[predicted],
         labels=labels,
         rates={},
@@ -228,6 +235,18 @@ def test_an_epoch_that_misses_a_class_by_accident_is_not_accused():
     assert misses((10, 10, 0), (10, 10, 10)), "picked, and not trained on"
     assert misses((15, 15, 0), (15, 15, 0)), "a sampler that leaves it out, in 30 draws"
     assert not misses((2, 2, 0), (2, 2, 0)), "in 4 draws that is chance"
+
+
+def test_a_rare_class_may_be_missed_by_uneven_draws():
+    def misses(rare: int, draws: int) -> bool:
+        clips = [c for c in a_reading(3000).scan.clips if c.label < 2 or int(c.id.split("/")[1]) < 3 * rare]
+        sentinel = plugins.get("sentinels", "class-missing")(Watching())
+        list(sentinel.on_reading(a_reading(clips=clips)))
+        none, seen = np.zeros(9, dtype=int), (draws // 2, draws // 2, 0)
+        return bool(list(sentinel.on_epoch(an_epoch(none, none, seen, seen))))
+
+    assert not misses(rare=1, draws=100), "a class of 1 in 2001, drawn as often as it is"
+    assert misses(rare=500, draws=100), "a class of 1 in 5"
 
 
 def test_val_and_test_may_share_less_than_half():

@@ -3,6 +3,7 @@
 import torch
 from torch.nn import functional as F
 
+from harness.protocol import Model
 from harness.sentinels.text_collapse import TextCollapse
 from sentinels.trained import alarms_of
 
@@ -13,7 +14,7 @@ def findings(*texts, told=None, temperature=0.01):
     found = []
     for text in texts:
         sentinel.on_step(_named(ctx=_named(out=_named(text=F.normalize(text, dim=-1)))))
-        model = _named(settings=_named(temperature=temperature))
+        model = _named(settings=Model(temperature=temperature))
         found += sentinel.on_epoch(_named(learner=_named(model=model)))
     return found
 
@@ -49,6 +50,7 @@ def test_two_classes_with_one_text_are_one():
     text[3] = text[5]
     (finding,) = findings(text)
     assert finding.evidence["pairs"] == [[3, 5]]
+    assert finding.evidence["largest_logit_difference"] == 0, "of these two, not of all"
 
 
 def test_healthy_training_keeps_the_classes_apart():

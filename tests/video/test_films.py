@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from rendered import encode, half_and_half, number, numbered, packet, remux
 
-from harness.video import Unreadable, frame_count, read, read_frames, sample
+from harness.video import Unreadable, read, sample
+from harness.video.films import opened
 
 FRAMES = 61
 UNEVEN = [0, *itertools.accumulate([17, 50, 33, 90] * FRAMES)][:FRAMES]
@@ -45,9 +46,10 @@ PICKS = {
 def test_every_frame_is_exactly_the_one_asked_for(tmp_path: Path, kind: str) -> None:
     name, options = KINDS[kind]
     path = encode(tmp_path / name, numbered(FRAMES), **options)
-    assert frame_count(path) == FRAMES
+    assert read(path, lambda count: np.array([0])).count == FRAMES
     for pick in PICKS.values():
-        pictures, indices, names = read_frames(path, pick)
+        found = read(path, pick)
+        pictures, indices, names = found.pictures, found.indices, found.names
         assert [number(picture) for picture in pictures] == indices.tolist() == pick(FRAMES).tolist()
         assert names == [str(i) for i in indices]
         assert all(picture.dtype == np.uint8 and picture.shape == (48, 64, 3) for picture in pictures)
@@ -57,7 +59,8 @@ def test_every_frame_is_exactly_the_one_asked_for(tmp_path: Path, kind: str) -> 
 def test_one_frame_is_a_clip_and_odd_sizes_keep_their_edges(tmp_path: Path, codec: str, name: str) -> None:
     picture = np.full((17, 33, 3), 30, np.uint8)
     picture[:, -1] = picture[-1] = 220
-    pictures, indices, _ = read_frames(encode(tmp_path / name, [picture], codec, **odd(codec)), np.arange)
+    found = read(encode(tmp_path / name, [picture], codec, **odd(codec)), np.arange)
+    pictures, indices = found.pictures, found.indices
     assert indices.tolist() == [0]
     assert pictures[0].shape == (17, 33, 3)
     assert pictures[0][:-2, :-2].mean() < 60 < 180 < pictures[0][-1, -1].mean()
@@ -73,7 +76,7 @@ def test_a_video_is_turned_as_its_display_matrix_says(tmp_path: Path, angle: int
     picture = half_and_half(32, 64)
     picture[:16] //= 2
     path = encode(tmp_path / "a.mp4", [picture] * 3, "libx264", rotation=angle)
-    found = read_frames(path, np.arange)[0][2]
+    found = read(path, np.arange).pictures[2]
     assert found.shape == np.rot90(picture, turns).shape
     assert abs(found.astype(int) - np.rot90(picture, turns)).mean() < 12
 
@@ -81,21 +84,21 @@ def test_a_video_is_turned_as_its_display_matrix_says(tmp_path: Path, angle: int
 def test_a_display_angle_that_is_no_quarter_turn_is_refused(tmp_path: Path) -> None:
     path = encode(tmp_path / "a.mp4", numbered(2), "libx264", rotation=45)
     with pytest.raises(Unreadable, match=r"a\.mp4: .* no quarter turn"):
-        read_frames(path, np.arange)
+        read(path, np.arange)
 
 
 def test_frames_before_the_start_of_an_edit_list_are_no_frames(tmp_path: Path) -> None:
     whole = encode(tmp_path / "whole.mp4", numbered(30), "libx264", bf="2", g="15")
     path = remux(whole, tmp_path / "late.mp4", earlier=6 * 1024)
-    assert frame_count(path) == 24
-    assert [number(picture) for picture in read_frames(path, np.arange)[0]] == list(range(6, 30))
+    assert read(path, lambda count: np.array([0])).count == 24
+    assert [number(picture) for picture in read(path, np.arange).pictures] == list(range(6, 30))
 
 
 def test_packets_that_give_no_frame_are_not_counted_as_frames(tmp_path: Path) -> None:
     whole = encode(tmp_path / "whole.mp4", numbered(20), "libx264", g="10", bf="0")
     path = remux(whole, tmp_path / "cut.mp4", start=5)  # five packets that hang on a lost key frame
     asked: list[int] = []
-    pictures, _, _ = read_frames(path, lambda count: asked.append(count) or np.arange(count))
+    pictures = read(path, lambda count: asked.append(count) or np.arange(count)).pictures
     assert asked == [15, 10]
     assert [number(picture) for picture in pictures] == list(range(10, 20))
     assert read(path, np.arange).count == 10
@@ -107,7 +110,8 @@ def test_a_packet_that_says_as_before_shifts_no_frame(tmp_path: Path, pick) -> N
     vop_not_coded = bytes.fromhex("000001b6539f")
     path = remux(whole, tmp_path / "skips.avi", at_5=vop_not_coded)
     shown = [n for n in range(30) if n != 5]
-    pictures, indices, _ = read_frames(path, pick)
+    found = read(path, pick)
+    pictures, indices = found.pictures, found.indices
     ahead = [shown[i] for i in indices]
     assert [number(picture) for picture in pictures if number(picture) >= 12] == [n for n in ahead if n >= 12]
 
@@ -123,16 +127,16 @@ def test_a_damaged_packet_is_named_and_what_lies_before_it_is_read(
     noise = np.random.default_rng(1).integers(0, 256, len(good), np.uint8).tobytes()
     bad = good[: len(good) // 3] + noise[len(good) // 3 :] if how == "noise" else good[: len(good) // 2]
     path = remux(whole, tmp_path / name, at_16=bad)
-    assert [number(picture) for picture in read_frames(path, lambda count: np.arange(13))[0]] == list(range(13))
+    assert [number(picture) for picture in read(path, lambda count: np.arange(13)).pictures] == list(range(13))
     with pytest.raises(Unreadable, match=rf"{name}: (breaks at frame|frame) 1[3-9]"):
-        read_frames(path, lambda count: np.array([0, 17 if codec != "mjpeg" else 16]))
+        read(path, lambda count: np.array([0, 17 if codec != "mjpeg" else 16]))
 
 
 def test_damage_that_no_picked_frame_builds_on_does_no_harm(tmp_path: Path) -> None:
     whole = encode(tmp_path / "whole.avi", numbered(40))
     path = remux(whole, tmp_path / "a.avi", at_16=packet(whole, 16)[:20])
     wanted = np.array([3, 12, 15, 24, 39])
-    assert [number(picture) for picture in read_frames(path, lambda count: wanted)[0]] == wanted.tolist()
+    assert [number(picture) for picture in read(path, lambda count: wanted).pictures] == wanted.tolist()
 
 
 @pytest.mark.parametrize("codec", ["mjpeg", "mpeg4"])
@@ -141,31 +145,32 @@ def test_a_video_that_is_cut_off_is_read_up_to_there_and_named_when_more_is_want
     whole = path.read_bytes()
     last = packet(path, 17)
     path.write_bytes(whole[: whole.index(last) + len(last) // 2])
-    count = frame_count(path)
+    with opened(path) as film:
+        count = film.count
     assert count == 18
-    pictures, _, _ = read_frames(path, lambda count: np.array([0, count - 2]))
+    pictures = read(path, lambda count: np.array([0, count - 2])).pictures
     assert [number(picture) for picture in pictures] == [0, count - 2]
     with pytest.raises(Unreadable, match=rf"a\.avi: breaks at frame {count - 1}"):
-        read_frames(path, lambda count: np.array([0, count - 1]))
+        read(path, lambda count: np.array([0, count - 1]))
 
 
 def test_a_pick_beyond_the_frames_is_an_error_and_not_a_frame(tmp_path: Path) -> None:
     path = encode(tmp_path / "a.avi", numbered(5))
     with pytest.raises(IndexError, match=r"a\.avi: frame 5 was picked, of 5"):
-        read_frames(path, lambda count: np.array([0, count]))
+        read(path, lambda count: np.array([0, count]))
 
 
 def test_absurd_sizes_and_lengths_are_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     large = encode(tmp_path / "large.mkv", [np.zeros((8, 16_000, 3), np.uint8)], "ffv1")
     monkeypatch.setattr("harness.video.images.MOST_PIXELS", 16_000 * 7)
     with pytest.raises(Unreadable, match=r"large\.mkv: has 16000 x 8, more than"):
-        read_frames(large, np.arange)
+        read(large, np.arange)
     long = encode(tmp_path / "long.avi", numbered(9))
     monkeypatch.setattr("harness.video.films.MOST_FRAMES", 8)
     with pytest.raises(Unreadable, match=r"long\.avi: has over 8 frames"):
-        read_frames(long, np.arange)
+        read(long, np.arange)
     monkeypatch.setattr("harness.video.films.MOST_FRAMES", 9)
-    assert len(read_frames(long, np.arange)[0]) == 9
+    assert len(read(long, np.arange).pictures) == 9
 
 
 @pytest.mark.parametrize("how", ["missing", "empty", "text", "audio", "header only", "moov lost"])
@@ -187,5 +192,26 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, how: str) -> None:
             frame.sample_rate = 8000
             container.mux(sound.encode(frame))
     with pytest.raises(Unreadable, match=r"clip\.avi: ") as error:
-        read_frames(path, np.arange)
+        read(path, np.arange)
     assert str(path) in str(error.value)
+
+
+def test_an_empty_file_is_called_empty(tmp_path: Path) -> None:
+    (tmp_path / "a.avi").touch()
+    with pytest.raises(Unreadable, match=r"a\.avi: is empty"):
+        read(tmp_path / "a.avi", np.arange)
+
+
+def test_a_kind_of_video_that_nobody_knows_is_named(tmp_path: Path) -> None:
+    path = encode(tmp_path / "a.avi", numbered(5))
+    path.write_bytes(path.read_bytes().replace(b"FMP4", b"QQ0Q"))
+    with pytest.raises(Unreadable, match=r"a\.avi: holds a kind of video that can't be decoded"):
+        read(path, np.arange)
+
+
+def test_a_title_that_is_no_utf_8_does_no_harm(tmp_path: Path) -> None:
+    path = encode(tmp_path / "a.avi", numbered(5))
+    whole = path.read_bytes()
+    software = whole[whole.index(b"Lavf") :][:4]
+    path.write_bytes(whole.replace(software, b"\xff\xfe\xe9\xe8"))
+    assert read(path, np.arange).count == 5

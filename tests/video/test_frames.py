@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rendered import folder, half_and_half, number, numbered
 
-from harness.video import Unreadable, frame_count, read_frames, sample
+from harness.clips import frame_names, natural
+from harness.video import Unreadable, read, sample
 
 
 @given(count=st.integers(1, 400), frames=st.integers(1, 64), seed=st.none() | st.integers(0, 99))
@@ -46,15 +47,16 @@ def test_frame_folders_are_read_in_natural_order_and_hidden_files_are_no_frames(
     path = folder(tmp_path / "clip", numbered(12))
     (path / "._1.png").write_bytes(b"resource fork")
     (path / "Thumbs.db").write_bytes(b"")
-    pictures, _, names = read_frames(path, np.arange)
+    found = read(path, np.arange)
+    pictures, names = found.pictures, found.names
     assert [number(picture) for picture in pictures] == list(range(12))
     assert names[9] == "10.png"
 
 
 def test_an_image_is_a_clip_of_one_frame(tmp_path: Path) -> None:
     path = folder(tmp_path / "faces", [half_and_half()]) / "1.png"
-    pictures, _, _ = read_frames(path, lambda count: sample(count, 3, None))
-    assert frame_count(path) == 1
+    pictures = read(path, lambda count: sample(count, 3, None)).pictures
+    assert read(path, lambda count: np.array([0])).count == 1
     assert len(pictures) == 3
     assert pictures[0][0, 0].tolist() == [255, 0, 0], "red is red: pictures are RGB"
 
@@ -62,16 +64,26 @@ def test_an_image_is_a_clip_of_one_frame(tmp_path: Path) -> None:
 def test_a_folder_without_images_or_with_far_too_many_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(Unreadable, match=r"empty: the folder holds no images"):
-        frame_count(tmp_path / "empty")
+        read(tmp_path / "empty", np.arange)
     full = folder(tmp_path / "full", numbered(4))
     monkeypatch.setattr("harness.video.frames.MOST_FRAMES", 3)
     with pytest.raises(Unreadable, match=r"full: the folder holds over 3 images"):
-        read_frames(full, np.arange)
+        read(full, np.arange)
 
 
 def test_only_the_picked_images_of_a_folder_are_read(tmp_path: Path) -> None:
     path = folder(tmp_path / "clip", numbered(9))
     (path / "5.png").write_bytes(b"")
-    assert [number(p) for p in read_frames(path, lambda count: np.array([3, 5]))[0]] == [3, 5]
+    assert [number(p) for p in read(path, lambda count: np.array([3, 5])).pictures] == [3, 5]
     with pytest.raises(Unreadable, match=r"5\.png: is empty"):
-        read_frames(path, np.arange)
+        read(path, np.arange)
+
+
+def test_names_of_the_same_number_have_an_order_of_their_own(tmp_path: Path) -> None:
+    for name in ("f2.png", "f01.png", "f1.png", "f001.png"):
+        (tmp_path / name).touch()
+    with_ties = ["f001.png", "f01.png", "f1.png", "f2.png"]
+    for order in (with_ties, with_ties[::-1]):
+        assert sorted(order, key=natural) == with_ties
+    assert frame_names(tmp_path) == with_ties
+    assert natural("9" * 5_000) < natural("1" + "0" * 5_000)

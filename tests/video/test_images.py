@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness.video import Unreadable, read_frames
+from harness import video
+from harness.video import Unreadable
 
 
 def colours() -> np.ndarray:
@@ -30,7 +31,7 @@ def saved(picture: Image.Image, kind: str, **options: object) -> bytes:
 
 def read(path: Path, data: bytes) -> np.ndarray:
     path.write_bytes(data)
-    return read_frames(path, np.arange)[0][0]
+    return video.read(path, np.arange).pictures[0]
 
 
 def differs(found: np.ndarray, wanted: np.ndarray) -> float:
@@ -93,7 +94,7 @@ def test_text_and_missing_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(Unreadable, match=r"a\.png: is not an image"):
         read(tmp_path / "a.png", b"not a picture " * 50)
     with pytest.raises(Unreadable, match=r"b\.png: No such file"):
-        read_frames(tmp_path / "b.png", np.arange)
+        video.read(tmp_path / "b.png", np.arange)
 
 
 @pytest.mark.parametrize("side", [9_000, 30_000, 60_000])

@@ -14,11 +14,15 @@ from rendered import folder, half_and_half
 
 from harness.clips import Clip
 from harness.protocol import Clips, Face
-from harness.video import Unreadable, streams
+from harness.video import Streams, Unreadable, views_of
 
 STEP = 8  # brightness between two frames
 
 plain_clips = Clips(frames=4, rotation=0.0, flip=0.0, grey=0.0)
+
+
+def streams(root: Path, clip: Clip, clips: Clips, face: Face, size: int, rng: np.random.Generator | None) -> Streams:
+    return views_of(root, clip, clips, face, size, [rng])[0]
 
 
 def centred(**settings) -> Face:

@@ -41,6 +41,17 @@ def _one_rate(patch: pytest.MonkeyPatch, folder: Path) -> Iterable[str]:
     return ()
 
 
+def own_groups_dropped(patch: pytest.MonkeyPatch, folder: Path) -> Iterable[str]:
+    """A loop that knows of the head only: what components declare trains at the head's rate."""
+
+    def groups(self, train):
+        members = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        return [{"name": "head", "lr": train.lr, "params": members, "weight_decay": 0.0}]
+
+    patch.setattr(Learner, "groups", groups)
+    return ()
+
+
 STEPS = ("train.schedule=steps", "train.milestones=1|2")
 
 DEFECTS = [
@@ -48,4 +59,5 @@ DEFECTS = [
     Defect("schedule-stuck", "milestones counted in batches", sets=STEPS, breaks=_by_batch),
     Defect("schedule-stuck", "a cosine that is never stepped", breaks=_never),
     Defect("schedule-stuck", "one rate for all groups", method="prompt(lr=0.0002)", breaks=_one_rate),
+    Defect("schedule-stuck", "components' groups left out", method="prompt(lr=0.5)", breaks=own_groups_dropped),
 ]

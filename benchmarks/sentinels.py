@@ -1,0 +1,117 @@
+"""What watching costs: whole runs with all sentinels against the same runs with none, alternating in one process.
+
+    python benchmarks/sentinels.py [--json] [--repeats 5] [--epochs 4]
+
+Runs are of random features through the real loop, at the embedded model's size and at ViT-B/32's (random weights).
+Most sentinels look closely in the first two epochs only, so a short run shows more of them than a usual one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import torch
+from accelerate import Accelerator
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from conftest import Silent, in_memory, make_watch
+
+from harness import grammar, plugins, training, trunk
+from harness.cache import Features
+from harness.clips import Clip, Scan, as_dataset
+from harness.learner import Learner, components_of
+from harness.loading import FeatureSplit
+from harness.model import VideoModel
+from harness.protocol import Model, Train
+from harness.watch import Watch
+
+CLASSES = ("happy", "sad", "angry")
+SENTENCES = ("a happy face", "a sad face with tears", "an angry face with a deep frown")
+METHOD = "prompt+ldl(temperature=0.02)+mixup+moco"
+
+
+def embedded() -> trunk.Clip:
+    return trunk.load(Model())
+
+
+def vit_b_32() -> trunk.Clip:
+    torch.manual_seed(0)
+    model = open_clip.create_model("ViT-B-32", pretrained=None).eval()
+    tower = trunk.Trunk(model.visual, open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD)
+    return trunk.Clip(model, open_clip.get_tokenizer("ViT-B-32"), 224, 512, tower)
+
+
+def splits(width: int, clips: int) -> dict[str, FeatureSplit]:
+    rng = torch.Generator().manual_seed(0)
+
+    def split(name: str, size: int) -> FeatureSplit:
+        rows = [Clip(f"{name}/{i}", "", i % 3, name) for i in range(size)]
+        index = as_dataset(Scan(Path(), rows, [], {}, False, name), CLASSES)
+        centre = torch.tensor([clip.label for clip in rows], dtype=torch.float32)[None, :, None, None]
+        face, context = (in_memory(centre + torch.randn(1, size, 16, width, generator=rng)) for _ in range(2))
+        return FeatureSplit(index, Features(rows, face, context, {}, []), torch.device("cpu"))
+
+    return {"train": split("train", clips), "val": split("val", clips // 4), "test": split("test", clips // 4)}
+
+
+def run(clip: trunk.Clip, data: dict[str, FeatureSplit], epochs: int, *, watched: bool) -> float:
+    """Processor seconds of one run's training: on a shared machine they are steadier than the clock."""
+    torch.manual_seed(0)
+    learner = Learner(VideoModel(clip, Model(), SENTENCES, pixels=False), components_of(grammar.resolve(METHOD)))
+    off = {name: plugins.get("sentinels", name).Settings(severity="off") for name in plugins.names("sentinels")}
+    watch = make_watch(data, lambda alarm: None) if watched else Watch(off, print)
+    accelerator = Accelerator(cpu=True)
+    began = time.process_time()
+    training.train(learner, data, Train(epochs=epochs), "war", 0, accelerator, Silent(), [], watch)
+    accelerator.free_memory()
+    return time.process_time() - began
+
+
+def measure(clip: trunk.Clip, clips: int, epochs: int, repeats: int) -> dict[str, Any]:
+    data = splits(clip.width, clips)
+    steps = epochs * -(-clips // Train().batch_size)
+    seconds: dict[bool, list[float]] = {False: [], True: []}
+    run(clip, data, 1, watched=True)
+    for _ in range(repeats):
+        for watched, found in seconds.items():
+            found.append(run(clip, data, epochs, watched=watched))
+    ratios = [with_ / without for with_, without in zip(seconds[True], seconds[False], strict=True)]
+    spread = {"min": min(ratios), "median": statistics.median(ratios), "max": max(ratios)}
+    return {
+        "steps": steps,
+        "ms_per_step_unwatched": round(1000 * statistics.median(seconds[False]) / steps, 2),
+        "ratio": {name: round(value, 3) for name, value in spread.items()},
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=4)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    found = {
+        "embedded": measure(embedded(), 288, arguments.epochs, arguments.repeats),
+        "ViT-B/32": measure(vit_b_32(), 480, arguments.epochs, arguments.repeats),
+    }
+    if arguments.json:
+        print(json.dumps(found, indent=2))
+        return
+    for name, row in found.items():
+        ratio = row["ratio"]
+        print(
+            f"{name}: watched runs take {ratio['median']:.3f} × the time of unwatched ones (from {ratio['min']:.3f} to "
+            f"{ratio['max']:.3f}; {row['steps']} steps of {row['ms_per_step_unwatched']} ms)"
+        )
+
+
+if __name__ == "__main__":
+    main()
