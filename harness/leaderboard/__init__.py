@@ -1,8 +1,8 @@
 """Leaderboards: pure functions of stored runs. The same runs give byte-identical files.
 
-`report` reads a store and writes README.md, results.csv, ablation.csv, copies.json (which copies of the data the
-runs saw, and which errors they raised) and figures/. No file holds the time of day, a path of this machine or the order in which runs were made,
-and nothing here imports torch.
+`report` reads a store and writes README.md, results.csv, ablation.csv, figures/ and copies.json: which copies of the
+data the runs saw, and which errors they raised. No file holds the time of day, a path of this machine or the order
+in which runs were made, and nothing here imports torch.
 """
 
 from __future__ import annotations
