@@ -26,6 +26,7 @@ from harness.paths import Noting, best, from_last, plain, stem
 Frames = Mapping[str, Box]  # {"": box} for the whole clip, else {frame name: box}
 Place = tuple[str, str, str]  # a clip's path below the root, as the list writes it, and the clip's id
 _NEAR = 5  # keys on either side, in order, among which the nearest is looked for
+_NEARLY_ALL, _MANY = 0.95, 1 / 3  # shares of all boxes from which on their numbers are of another convention
 
 
 class Boxes:
@@ -46,8 +47,8 @@ class Boxes:
         splits = {split.casefold() for split in splits}
         short = {stem(from_last(key, splits)): value for key, value in entries.items()}
         spellings: dict[str, Callable[[Place], str]] = {
-            "the path as the list writes it": lambda place: place[1],
-            "that without extension": lambda place: stem(place[1]),
+            "the path as the list writes it": lambda place: place[1] or place[0],  # where there is a list
+            "that without extension": lambda place: stem(place[1] or place[0]),
             "the path below the root": lambda place: place[0],
             "that path without extension": lambda place: stem(place[0]),
             f"{folder}/ and the path": lambda place: f"{folder}/{place[0]}",
@@ -68,6 +69,9 @@ class Boxes:
         if flat:
             message = f"boxes without area, or not of finite numbers, count as missing: {', '.join(flat[:3])}"
             note("box-degenerate", str(self.file), message, "", len(flat))
+        if other := another_convention([box for value in entries.values() for box in value.values()]):
+            message, mend, count = other
+            note("box-geometry", str(self.file), f"{kind} boxes: {message}", mend, count)
 
     def get(self, place: Place) -> Frames | None:
         """The usable boxes of a clip, or None; a key that isn't there is remembered in `missed`."""
@@ -91,6 +95,27 @@ class Boxes:
         if not self._hits and self.missed and self._table:
             forms = f"the file's keys look like {next(iter(self._table))!r}, the clips like {self.missed[0]!r}; "
         return forms + "; ".join(shown)
+
+
+def another_convention(boxes: Sequence[Box]) -> tuple[str, str, int] | None:
+    """What the numbers alone betray of boxes that are not x1, y1, x2, y2 in pixels: message, mend, how many they are.
+
+    Such boxes crop something else than the face, and nothing else would ever say so.
+    """
+    found = [box for box in boxes if all(map(math.isfinite, box)) and any(box)]  # zeros alone: no face was found
+    within = [box for box in found if max(map(abs, box)) <= 1]
+    if found and len(within) >= _NEARLY_ALL * len(found):
+        what = f"no number is above 1 in {len(within):,} of {len(found):,}: are they normalised? e.g. {_shown(within)}"
+        return what, "multiply x by the width and y by the height of the picture", len(within)
+    turned = [box for box in found if box[2] < box[0] or box[3] < box[1]]
+    if found and len(turned) >= _MANY * len(found):
+        what = f"they end before they begin in {len(turned):,} of {len(found):,}: are they x, y, width, height?"
+        return f"{what} e.g. {_shown(turned)}", "write x1, y1, x2, y2: x2 = x + width, y2 = y + height", len(turned)
+    return None
+
+
+def _shown(boxes: Sequence[Box]) -> str:
+    return "[" + ", ".join(f"{n:g}" for n in boxes[0]) + "]"
 
 
 class _Near:

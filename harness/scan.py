@@ -39,6 +39,7 @@ class Source(Protocol):
     boxes: Any  # BoxFile | None
 
     def clips(self) -> Iterator[Clip]: ...
+    def sizes(self) -> Mapping[str, int]: ...
 
 
 @dataclass
@@ -49,12 +50,15 @@ class Survey:
     clips: list[Clip] = field(default_factory=list)  # present, sorted by id
     absent: list[Clip] = field(default_factory=list)  # labelled, but not on disk
     notes: list[Note] = field(default_factory=list)
+    befell: dict[Note, tuple[str, ...]] = field(default_factory=dict)  # ids of the clips that a note names three of
     facts: dict[str, str] = field(default_factory=dict)  # clip id -> its media's size, root-independent
 
     def note(self, kind: str, clips: Sequence[Clip], message: str, mend: str = "") -> None:
         if clips:
             some = ", ".join(clip.id for clip in clips[:3]) + (", …" if len(clips) > 3 else "")
-            self.notes.append(Note(kind, self.adapter.name, f"{message}: {some}", mend, len(clips)))
+            note = Note(kind, self.adapter.name, f"{message}: {some}", mend, len(clips))
+            self.notes.append(note)
+            self.befell[note] = tuple(clip.id for clip in clips)
 
     @property
     def has_boxes(self) -> bool:
@@ -102,14 +106,35 @@ def scan(adapter: Source, train: Train, face: Face, limits: Clips) -> Scan:
     if not found.clips:
         raise BadInput(str(adapter.root), "none of the listed clips is there", _root_mend(adapter))
     _refuse_absence(found, limits.max_absent)
-    clips = _with_val(found, train)
-    faces = {split: _count_faces(clips, split) for split in SPLITS if any(c.split == split for c in clips)}
-    _refuse_missing_boxes(found, faces, face.max_missing)
-    clips = _face_policy(clips, face, found)
+    clips, faces = _prepared(found, train, face)
     clips = _limited(clips, train.limit, found)
     notes = adapter.notes + found.notes
     fingerprint = found.fingerprint(clips)
     return Scan(adapter.root, clips, notes, faces, found.has_boxes, fingerprint, found.clips, found.absent)
+
+
+def refusals(found: Survey, train: Train, face: Face, limits: Clips) -> list[BadInput]:
+    """Why `scan` would refuse what was surveyed, so that an audit can tell all of it at once."""
+    tried = replace(found, notes=[], befell={})  # what would be noted on the way is not to be told here
+    errors = []
+    try:
+        _refuse_absence(tried, limits.max_absent)
+    except BadInput as error:
+        errors.append(error)
+    try:
+        if found.clips:
+            _prepared(tried, train, face)
+    except BadInput as error:
+        errors.append(error)
+    return errors
+
+
+def _prepared(found: Survey, train: Train, face: Face) -> tuple[list[Clip], dict[str, dict[str, int]]]:
+    """The clips with a `val` and as the settings on faces want them; how many had a box, before any was left out."""
+    clips = _with_val(found, train)
+    faces = {split: _count_faces(clips, split) for split in SPLITS if any(c.split == split for c in clips)}
+    _refuse_missing_boxes(found, faces, face.max_missing)
+    return _face_policy(clips, face, found), faces
 
 
 # --- what is there ----------------------------------------------------------------------------------------------
@@ -166,8 +191,13 @@ def _with_val(found: Survey, train: Train) -> list[Clip]:
         what = "has no `val`, and no part of `train` can be held out (too few clips or persons)"
         raise BadInput(name, what, "give a validation list, or raise train.holdout")
     how = "by person and" if any(clip.subject for clip in clips) else "by"
-    message = f"no official `val`: {train.holdout:.0%} of `train` is held out {how} clip-id hash"
-    found.note("val-made", [clip for clip in clips if clip.id in held], message)
+    message, mend = f"{train.holdout:.0%} of `train` is held out {how} clip-id hash", ""
+    if told := found.adapter.sizes().get("val", 0):
+        message = f"officially `val` has {told:,} clips, here none: {message}"
+        mend = "add the official `val`, or report that yours is a part of `train`"
+    else:
+        message = f"no official `val`: {message}"
+    found.note("val-made", [clip for clip in clips if clip.id in held], message, mend)
     return [replace(clip, split="val") if clip.id in held else clip for clip in clips]
 
 

@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from hypothesis import given
@@ -34,8 +35,13 @@ class Made:
             (root / clip.media).parent.mkdir(parents=True, exist_ok=True)
             (root / clip.media).write_bytes(clip.id.encode())
 
+    official: ClassVar[dict[str, int]] = {}
+
     def clips(self) -> Iterator[Clip]:
         yield from self.given
+
+    def sizes(self) -> dict[str, int]:
+        return self.official
 
 
 def clip(id: str, label: int = 0, split: str = "train", **facts: object) -> Clip:
@@ -147,6 +153,15 @@ def test_an_official_val_is_left_alone_and_a_missing_one_is_made_and_noted(tmp_p
     assert Counter(c.label for c in held) == {0: 1, 1: 1, 2: 1}
     assert kinds(found)["val-made"] == 3
     assert {c.id for c in found.clips if c.split == "test"} == {c.id for c in source.given if c.split == "test"}
+
+
+def test_a_val_that_is_made_is_a_problem_only_where_there_is_an_official_one(tmp_path: Path) -> None:
+    source = Made(tmp_path, [c for c in three_splits() if c.split != "val"])
+    made = next(note for note in scan(source, Train(), lenient, Clips()).notes if note.kind == "val-made")
+    assert made.mend == "" and made.message.startswith("no official `val`: ")
+    source.official = {"train": 12, "val": 1316}  # type: ignore[misc]
+    made = next(note for note in scan(source, Train(), lenient, Clips()).notes if note.kind == "val-made")
+    assert made.mend and made.message.startswith("officially `val` has 1,316 clips, here none: ")
 
 
 persons = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 12)), min_size=1, max_size=120)

@@ -21,7 +21,7 @@ from harness.audit.checks import Evidence
 from harness.audit.findings import SHOWN, Finding, from_note, once, refused
 from harness.clips import SPLITS, Clip, Progress
 from harness.errors import BadInput
-from harness.scan import Survey, hold_out, survey
+from harness.scan import Survey, hold_out, refusals, survey
 
 if TYPE_CHECKING:
     from harness.datasets import Adapter
@@ -94,7 +94,7 @@ def audit(cls: type[Adapter], settings: Any, sections: Mapping[str, Any], progre
     folds = look(cls, settings, root, progress)
     fold = next((fold for fold in folds if fold.labelled), folds[0])
     frames = sections["clips"].frames
-    findings = [*fold.findings, *checks.run(evidence(fold, frames))]
+    findings = [*_refusals(fold, sections), *fold.findings, *checks.run(evidence(fold, frames))]
     findings += _of_folds([other for other in folds if other is not fold])
     splits = _counts(fold, frames)
     named = {other.name: other for other in folds if other.name and other.labelled}
@@ -148,7 +148,8 @@ def read(adapter: Any, name: str) -> Fold:
         return Fold(name, adapter, labelled, None, [refused(error), *_listed_twice(labelled), *notes])
     labelled = sorted(found.clips + found.absent, key=lambda clip: SPLITS.index(clip.split))
     ours = {"frame-count"}  # said by a check here, of videos too
-    notes = [from_note(note) for note in adapter.notes + found.notes if note.kind not in ours]
+    said = [note for note in adapter.notes + found.notes if note.kind not in ours]
+    notes = [from_note(note, found.befell.get(note, ())) for note in said]
     return Fold(name, adapter, labelled, found, notes)
 
 
@@ -164,6 +165,13 @@ def evidence(fold: Fold, frames: int) -> Evidence:
         frames=frames,
         probes=fold.probes,
     )
+
+
+def _refusals(fold: Fold, sections: Mapping[str, Any]) -> Iterator[Finding]:
+    """What a run with these settings would refuse of a copy that could be read."""
+    if fold.survey:
+        for error in refusals(fold.survey, sections["train"], sections["face"], sections["clips"]):
+            yield refused(BadInput(error.where, f"a run refuses this: {error.what}", error.mend))
 
 
 def _as_far_as_it_goes(adapter: Any) -> list[Clip]:
@@ -232,8 +240,8 @@ def _of_folds(folds: Sequence[Fold]) -> Iterator[Finding]:
         names = ", ".join(name for name, _ in same)
         messages = [f"fold {name}: {finding.message}" for name, finding in same]
         text = "; ".join(messages[:SHOWN]) + ("; …" if len(messages) > SHOWN else "")
-        count = sum(finding.count for _, finding in same)
-        yield Finding(kind, f"{where}, fold{'s' * (len(same) > 1)} {names}", text, same[0][1].mend, count)
+        count, clips = sum(finding.count for _, finding in same), tuple(id for _, f in same for id in f.clips)
+        yield Finding(kind, f"{where}, fold{'s' * (len(same) > 1)} {names}", text, same[0][1].mend, count, clips)
 
 
 def _of_fold(fold: Fold) -> Iterator[Finding]:

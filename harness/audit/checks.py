@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from harness.audit import geometry
 from harness.audit.findings import SHOWN, Finding, about, plural, some
+from harness.boxes import another_convention
 from harness.clips import IMAGES, SPLITS, Clip
 from harness.errors import BadInput
 from harness.sentences import MEND, faults
@@ -71,9 +73,14 @@ def splits_missing(evidence: Evidence) -> Iterator[Finding]:
 
 
 def official_counts(evidence: Evidence) -> Iterator[Finding]:
-    """Only splits that are there: a missing `train` or `test` has its own finding, a missing `val` is made."""
+    """A missing `train` or `test` has its own finding; what is done about a missing `val` is told here."""
     here = {split: len(evidence.of(split)) for split in evidence.splits}
     off = {split: (here[split], n) for split, n in evidence.official.items() if here.get(split, n) != n}
+    if "train" in here and "val" not in here and (told := evidence.official.get("val", 0)):
+        message = f"officially val has {plural(told)}, here none: a hold-out of train stands in"
+        yield Finding(
+            "official-count", "val", message, "add the official val, or report that it is made of train", told
+        )
     if off:
         each = (f"{split} has {plural(n, 'labelled clip')}, officially {told:,}" for split, (n, told) in off.items())
         mend = "use the official lists, or report this as another split"
@@ -83,12 +90,21 @@ def official_counts(evidence: Evidence) -> Iterator[Finding]:
 
 
 def classes_missing(evidence: Evidence) -> Iterator[Finding]:
+    """None labelled, or none of the labelled on disk (where the split has any there: else `refused` tells)."""
+    why = "UAR is a mean over all classes"
     for split in evidence.splits:
-        here = Counter(clip.label for clip in evidence.of(split))
-        gone = [name for label, name in enumerate(evidence.classes) if not here[label]]
+        listed = Counter(clip.label for clip in evidence.of(split))
+        gone = [name for label, name in enumerate(evidence.classes) if not listed[label]]
         if gone:
-            mend = "complete the lists: UAR is a mean over all classes"
+            mend = f"complete the lists: {why}"
             yield Finding("class-missing", split, f"no clip of {', '.join(gone)}", mend, len(gone))
+        there = {clip.label for clip in evidence.present if clip.split == split}
+        absent = [label for label in sorted(listed) if there and label not in there]
+        if absent:
+            names = ", ".join(evidence.classes[label] for label in absent)
+            ids = tuple(clip.id for clip in evidence.of(split) if clip.label in absent)
+            message, mend = f"{split} has no {names} clip on disk", f"complete the copy: {why}"
+            yield Finding("class-missing", split, message, mend, len(absent), ids)
 
 
 def class_order(evidence: Evidence) -> Iterator[Finding]:
@@ -131,6 +147,22 @@ def faces_outside(evidence: Evidence) -> Iterator[Finding]:
         boxes = evidence.adapter.boxes
         place = str(boxes.file) if boxes else evidence.name
         yield about("face-outside", place, outside, "the face box lies outside the picture", mend)
+
+
+def box_geometry(evidence: Evidence) -> Iterator[Finding]:
+    """Boxes of another convention crop something else than the face, and a run would never know.
+
+    A box file's numbers are judged when it is read; what is so judged isn't held against the pictures as well.
+    """
+    boxes = evidence.adapter.boxes
+    if any(note.kind == "box-geometry" for note in evidence.adapter.notes):
+        return
+    place = str(boxes.file) if boxes else evidence.name
+    if not boxes and (other := another_convention([b for c in evidence.labelled for b in (c.face or {}).values()])):
+        yield Finding("box-geometry", place, *other)
+        return
+    for clips, message, mend in geometry.faults(list(evidence.readable())):
+        yield about("box-geometry", place, clips, message, mend)
 
 
 # --- media ------------------------------------------------------------------------------------------------------
@@ -226,6 +258,7 @@ CHECKS: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
     class_order,
     faces_missing,
     faces_outside,
+    box_geometry,
     unreadable,
     leaks,
     same_content,

@@ -19,7 +19,7 @@ class Finding(Note):
 
     def as_json(self) -> dict[str, object]:
         plain = {"kind": self.kind, "where": self.where, "message": self.message, "mend": self.mend}
-        return {**plain, "count": self.count}
+        return {**plain, "count": self.count, "clips": list(dict.fromkeys(self.clips))}
 
 
 def about(kind: str, where: str, clips: Sequence[Clip], message: str, mend: str = "") -> Finding:
@@ -28,10 +28,10 @@ def about(kind: str, where: str, clips: Sequence[Clip], message: str, mend: str 
     return Finding(kind, where, text, mend, len(clips), tuple(clip.id for clip in clips))
 
 
-def from_note(note: Note) -> Finding:
+def from_note(note: Note, clips: tuple[str, ...] = ()) -> Finding:
     """A note of the adapter or the survey, with its count in the words, which a note's message leaves out."""
     message = note.message if note.count < 2 else f"{note.message} ({note.count:,} in all)"
-    return Finding(note.kind, note.where, message, note.mend, note.count)
+    return Finding(note.kind, note.where, message, note.mend, note.count, clips)
 
 
 def refused(error: BadInput) -> Finding:

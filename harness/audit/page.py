@@ -12,9 +12,11 @@ from typing import Any
 
 from harness import __version__
 from harness.audit import Audit
-from harness.audit.findings import Finding, plural
+from harness.audit.findings import SHOWN, Finding, plural
 from harness.audit.pictures import Frame, Shown, choose, show
 from harness.audit.text import counted, printable
+
+LISTED = 200  # clips named for each finding
 
 
 def page(audit: Audit, sections: Any) -> str:
@@ -62,8 +64,18 @@ def _findings(title: str, findings: list[Finding]) -> Iterator[str]:
     for finding in findings:
         mend = f"<p class=mend>→ {_e(finding.mend)}</p>" if finding.mend else ""
         head = f"<b>{_e(finding.kind)}</b> <span class=quiet>{_e(finding.where)}</span>"
-        yield f"<li>{head}<p>{_e(finding.message)}</p>{mend}</li>"
+        yield f"<li>{head}<p>{_e(finding.message)}</p>{mend}{_named(finding)}</li>"
     yield "</ol>"
+
+
+def _named(finding: Finding) -> str:
+    """All the clips, folded away, where the message names a few of them."""
+    ids = list(dict.fromkeys(finding.clips))
+    if len(ids) <= SHOWN:
+        return ""
+    rest = f", and {len(ids) - LISTED:,} more: see --json" if len(ids) > LISTED else ""
+    named = ", ".join(map(_e, ids[:LISTED]))
+    return f"<details><summary>{plural(len(ids))}</summary><code>{named}</code>{rest}</details>"
 
 
 # --- clips ------------------------------------------------------------------------------------------------------

@@ -263,6 +263,7 @@ class Adapter:
         if not lines:
             raise BadInput(where, "the lists are empty", "give lists of `path frames label` lines")
         told, setting = getattr(self.settings, "first_label", "auto"), f"data.{self.name}.first_label"
+        self._refuse_other_bases(read.values())
         first, why = first_label(lines, len(self.classes), told, setting)
         self.note("first-label", where, f"labels start at {first}: {why}", count=len(lines))
         compare_with_folders(lines, first, self.classes, known, setting, self.note)
@@ -270,6 +271,19 @@ class Adapter:
         self._compare_splits([path for path, _ in places], splits, where)
         for (path, id), line, split in zip(places, lines, splits, strict=True):
             yield Entry(path, line.label - first, split, line.frames, written=line.path, id=id)
+
+    def _refuse_other_bases(self, lists: Iterable[Sequence[Line]]) -> None:
+        """Lists that start their labels at different numbers: no one setting could put them right."""
+        spans, bases, where = [], set(), ""
+        for part in (part for part in lists if part and not any(line.named for line in part)):
+            low, high = min(line.label for line in part), max(line.label for line in part)
+            where = part[0].where.rpartition(":")[0]
+            spans.append(f"{os.path.basename(where)} is {low}..{high}")
+            bases |= {0} if low == 0 and high < len(self.classes) else set()
+            bases |= {1} if low == 1 and high == len(self.classes) else set()
+        if len(bases) > 1:
+            what = f"the lists start their labels at different numbers: {', '.join(spans)}"
+            raise BadInput(os.path.dirname(where), what, "write the labels of all lists from the same number on")
 
     def _compare_splits(self, paths: Sequence[str], splits: Sequence[str], where: str) -> None:
         """Lists may draw their own splits: the validation images of the common CAER-S lists lie under `train/`."""

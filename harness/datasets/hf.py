@@ -55,6 +55,7 @@ class Settings(Data):
 
     media: str = knob("", "column of videos, images or lists of images; empty: the only one there is")
     label: str = knob("", "column of classes; empty: the only `ClassLabel`, else the text column `label`")
+    classes: tuple[str, ...] = knob((), "the classes that a column of whole numbers counts from 0")
     subject_column: str = knob("", "column that tells the person; empty: `subject`, where there is one")
 
 
@@ -88,13 +89,14 @@ class HF(Folder):
             raise BadInput(settings.root, f"has only splits called {', '.join(splits)}", mend)
         columns = _columns(known, settings)
         facts = [(name, split._fingerprint, len(split), str(split.features)) for name, split in splits.items()]
-        key = hashlib.sha256(json.dumps([LAYOUT, facts, astuple(columns)]).encode()).hexdigest()[:16]
+        parts = [LAYOUT, facts, astuple(columns), *settings.classes]
+        key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
         folder = weights.cache_folder() / "hf" / key
         folder.parent.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(f"{folder}.lock"):
             if not folder.is_dir():
                 left_out = [name for name in splits if name not in known]
-                _lay_out(folder, settings.root, known, columns, left_out)
+                _lay_out(folder, settings, known, columns, left_out)
         return folder
 
     def read_classes(self) -> tuple[str, ...]:
@@ -164,12 +166,16 @@ def _columns(splits: Mapping[str, datasets.Dataset], settings: Settings) -> Colu
     classes = of(lambda feature: isinstance(feature, hf.ClassLabel))
     texts = of(lambda feature: feature in (hf.Value("string"), hf.Value("large_string")))
     plain = of(lambda feature: isinstance(feature, hf.Value))
-    likely = classes or [column for column in texts if column == "label"]
+    whole = of(lambda feature: bool(re.fullmatch("u?int[0-9]+", str(getattr(feature, "dtype", "")))))
+    whole = [column for column in whole if column not in classes]
+    named = [column for column in (texts, whole)[bool(settings.classes)] if column == "label"]
+    _refuse_unnamed(settings, features, whole, not classes and not named)
+    likely = named if settings.classes else classes or named
     subject = [column for column in plain if column == "subject"]
     told = _column("media", settings.media, media, media, "videos, images or lists of images")
     columns = Columns(
         media=told,
-        label=_column("label", settings.label, likely, classes + texts, "classes"),
+        label=_column("label", settings.label, likely, whole if settings.classes else classes + texts, "classes"),
         subject=_column("subject_column", settings.subject_column, subject or [""], plain, "persons"),
         face=_boxes_in(features, told) if "face" not in {*media, *classes, settings.label} else "",
     )
@@ -179,6 +185,15 @@ def _columns(splits: Mapping[str, datasets.Dataset], settings: Settings) -> Colu
                 what = f"column {column!r} is {split.features.get(column)} in {other} and {features[column]} in {name}"
                 raise BadInput(settings.root, what, "give all splits the same columns")
     return columns
+
+
+def _refuse_unnamed(settings: Settings, features: Mapping[str, Any], whole: list[str], none: bool) -> None:
+    """Whole numbers don't tell which classes they are."""
+    column = settings.label or ("label" if none else "")
+    if column in whole and not settings.classes:
+        what = f"{column} is {features[column].dtype}: the numbers don't tell their classes"
+        mend = f"cast it with class_encode_column({column!r}), or name the classes in data.hf.classes"
+        raise BadInput("data.hf.label", what, mend)
 
 
 def _column(setting: str, told: str, likely: list[str], possible: list[str], what: str) -> str:
@@ -218,20 +233,20 @@ def _inner(feature: Any) -> Any:
 
 
 def _lay_out(
-    folder: Path, source: str, splits: Mapping[str, datasets.Dataset], columns: Columns, left_out: list[str]
+    folder: Path, settings: Settings, splits: Mapping[str, datasets.Dataset], columns: Columns, left_out: list[str]
 ) -> None:
     """Writes the set beside its place and moves it there when it is whole."""
-    part = folder.with_name(folder.name + ".part")
+    source, part = settings.root, folder.with_name(folder.name + ".part")
     shutil.rmtree(part, ignore_errors=True)  # of a process that was cut off
     total = sum(map(len, splits.values()))
     print(f"laying out {total} clips of {source} in {folder}", file=sys.stderr, flush=True)
-    classes, rows, faces = _classes(splits, columns.label), [], {}
+    classes, rows, faces = list(settings.classes) or _classes(splits, columns.label), [], {}
     try:
         with tqdm(total=total, desc="laying out", unit="clip", file=sys.stderr, disable=None) as bar:
             for name, split in splits.items():
                 for number, row in enumerate(_rows(split, columns)):
                     path, frames = _write(row[columns.media], part, f"{name}/{number:06d}", source)
-                    label = _label(row[columns.label], classes)
+                    label = _label(row[columns.label], classes, f"{source}: {name}, row {number}")
                     subject = row.get(columns.subject)
                     told = "" if subject is None else str(subject)
                     rows.append({"path": path, "label": label, "frames": frames, "subject": told})
@@ -265,10 +280,13 @@ def _classes(splits: Mapping[str, datasets.Dataset], column: str) -> list[str]:
     return list(names)
 
 
-def _label(value: Any, classes: list[str]) -> int | None:
+def _label(value: Any, classes: list[str], where: str) -> int | None:
     """The class's number; None where a row has none, which a `ClassLabel` writes as null or -1."""
     if isinstance(value, str):
         return classes.index(value) if value else None
+    if value is not None and value >= len(classes):
+        what = f"label {value} is outside 0..{len(classes) - 1}"
+        raise BadInput(where, what, "name all classes in data.hf.classes, counted from 0")
     return value if value is not None and value >= 0 else None
 
 

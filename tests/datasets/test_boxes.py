@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from layouts import build, lists, write
 from reading import lenient, notes, read, read_built
 
-from harness.boxes import Boxes
+from harness.boxes import Boxes, another_convention
 from harness.errors import BadInput
 from harness.paths import stem
 from harness.protocol import Face
@@ -73,6 +73,40 @@ def test_a_key_that_is_there_without_a_usable_box_is_called_so(tmp_path: Path) -
     found = boxes(tmp_path, {"a": [0, 0, 1, 1], "b": None}, "a", "b")
     assert found.get(("b", "b", "b")) is None
     assert found.neighbours() == "'b' has no usable box"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        ([0.2, 0.1, 0.6, 0.9], [0, 0, 0.5, 1], "are they normalised? e.g. [0.2, 0.1, 0.6, 0.9]"),
+        ([300, 80, 90, 120], [9, 9, 90, 90], "are they x, y, width, height? e.g. [300, 80, 90, 120]"),
+        ([300, 80, 390, 200], [9, 9, 90, 90], ""),
+        ([0, 0, 0, 0], [9, 9, 90, 90], ""),  # how some detectors say that they found no face
+    ],
+)
+def test_numbers_of_another_convention_are_a_problem_to_a_run(
+    tmp_path: Path, first: list[float], second: list[float], told: str
+) -> None:
+    clips = clips_of(build("caer", tmp_path))
+    file = tmp_path / "annotations/caer_video_faces.json"
+    file.write_text(json.dumps({clip: second if n % 2 else first for n, clip in enumerate(clips)}))
+    note = notes(read("caer", tmp_path)).get("box-geometry")
+    assert (note.message if note else "").endswith(told) and bool(note) == bool(told)
+    assert note is None or note.mend
+
+
+@given(st.lists(st.tuples(*[st.floats(-50, 700)] * 2, *[st.floats(2, 400)] * 2), min_size=1))
+def test_boxes_in_pixels_are_of_no_other_convention(made: list[tuple[float, float, float, float]]) -> None:
+    assert another_convention([(x, y, x + w, y + h) for x, y, w, h in made if max(x + w, y + h) > 1]) is None
+
+
+def test_without_lists_the_clips_that_lack_boxes_are_called_by_their_paths(tmp_path: Path) -> None:
+    build("caer", tmp_path, "other-keys")
+    for file in lists(tmp_path):
+        file.unlink()
+    with pytest.raises(BadInput, match="have no box") as error:
+        read("caer", tmp_path, Face())
+    assert error.value.mend.count("avi' is not there") == 3 and "''" not in error.value.mend
 
 
 def test_flat_and_boundless_boxes_count_as_missing(tmp_path: Path) -> None:

@@ -149,6 +149,28 @@ def test_a_row_without_a_box_has_none(tmp_path: Path) -> None:
     assert found.faces["train"] == {"found": 1, "missing": 3}
 
 
+def test_whole_numbers_are_labels_only_once_their_classes_are_named(tmp_path: Path) -> None:
+    features = {"mood": hf.Value("int64"), "label": hf.Value("int64")}
+    root = save(tmp_path / "set", features, label=lambda split, n: n % 2)
+    for told in ({}, {"label": "label"}):
+        with pytest.raises(BadInput, match=r"label is int64: .* cast it with class_encode_column\('label'\)"):
+            read(root, **told)
+    found = read(root, classes=["sad", "glad"])
+    assert {clip.id: clip.label for clip in found.clips if clip.split == "val"} == {
+        "val/sad/000000": 0,
+        "val/glad/000001": 1,
+        "val/sad/000002": 0,
+        "val/glad/000003": 1,
+    }
+    assert read(root, classes=["glad", "sad"]).fingerprint != found.fingerprint
+
+
+def test_a_number_that_has_no_class_is_named_with_its_row(tmp_path: Path) -> None:
+    root = save(tmp_path / "set", {"label": hf.Value("int64")}, label=lambda split, n: n)
+    with pytest.raises(BadInput, match=r"train, row 2: label 2 is outside 0\.\.1"):
+        read(root, classes=["sad", "glad"], label="label")
+
+
 def test_rows_without_a_label_or_a_medium_are_counted(tmp_path: Path) -> None:
     save(tmp_path / "set", {}, rows=8, mood=lambda split, n: -1 if n == 7 else n % 2,
          video=lambda split, n: None if n == 0 else medium(split, n))  # fmt: skip

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from layouts import write
+from layouts import build, lists, write
+from reading import adapter
 
 from harness.errors import BadInput
 from harness.lists import Line, compare_with_folders, first_label, parse_line, read_list
@@ -165,3 +166,13 @@ def test_no_text_breaks_the_reading_of_a_list(tmp_path_factory: pytest.TempPathF
         lines = read(tmp_path_factory.mktemp("list"), text)
         assert all(0 <= line.frames < 2**31 and 0 <= line.label < 2**31 for line in lines)
         first_label(lines or [Line("a", 0, 0, "x:1")], len(CLASSES), "auto", "data.x.first_label")
+
+
+def test_lists_that_start_at_different_numbers_are_told_apart(tmp_path: Path) -> None:
+    train = next(file for file in lists(build("caer", tmp_path)) if file.stem == "train")
+    rows = [row.rsplit(" ", 1) for row in train.read_text().splitlines()]
+    train.write_text("\n".join(f"{path} {int(label) + 1}" for path, label in rows))
+    for told in ("auto", "0", "1"):
+        with pytest.raises(BadInput, match=r"train\.txt is 1\.\.7, .*test\.txt is 0\.\.6") as error:
+            list(adapter("caer", tmp_path, first_label=told).clips())
+        assert "first_label" not in error.value.mend
