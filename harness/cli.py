@@ -88,7 +88,7 @@ def run(arguments: argparse.Namespace, argv: list[str]) -> int:
     for run_id, sentinels in outcome.alarmed.items():
         print(f"error in {run_id}: {', '.join(sentinels)}; see `harness show {run_id}`", file=sys.stderr)
     wanted = sum(run.wanted for run in planned.runs)
-    counts = f"{len(outcome.alarmed)} with errors, {len(outcome.failed)} failed"
+    counts = f"{len(outcome.failed)} failed, {len(outcome.alarmed)} with errors"
     print(f"harness: {outcome.done} of {wanted} runs done, {counts}")
     return 1 if bad else 0
 

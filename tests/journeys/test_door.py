@@ -49,7 +49,7 @@ def test_every_form_trains_the_same_runs_to_the_same_numbers(form, expected, tmp
     placement = ["--placement", "data"] if form == "torchrun data" else []
     done = call(FORMS[form], "run", *SELECT, "--runs", tmp_path / "runs", "--out", tmp_path / "out", *placement)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "harness: 2 of 2 runs done, 0 failed"
+    assert done.stdout.splitlines()[-1] == "harness: 2 of 2 runs done, 0 failed, 0 with errors"
     assert (tmp_path / "out" / "README.md").exists()
     found = results(tmp_path / "runs")
     assert found.keys() == expected.keys()
