@@ -46,8 +46,9 @@ EXPLAINED = {  # warnings that healthy runs may raise, and why that is right
     "missing-boxes": "DAiSEE publishes no face boxes: the face stream is a stand-in, and a reader should know",
     "text-collapse": "with `ldl` and nothing against it the learned prompts of near classes do move together: in some "
     "runs under 15 % of their spread is left, though the scores hold",
-    "loss-accuracy-gap": "under mixup and dropout the training accuracy of `rapt` on DAiSEE's uneven classes is no better "
-    "than guessing for an epoch or two, while its targets are already met: a warning, and no error unless it stays so",
+    "loss-accuracy-gap": "under mixup and dropout the training accuracy of `rapt` on DAiSEE's uneven classes is no "
+    "better than guessing for an epoch or two, while its targets are already met: a warning, and no error unless it "
+    "stays so",
     "flat-target": "the same: as the prompts draw near, the targets made of them flatten beyond 90 %",
 }
 
