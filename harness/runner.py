@@ -44,38 +44,44 @@ from harness.video import Unreadable
 from harness.watch import Alarm, Alarmed, Watch, as_row
 
 
-def _unseen(what: str) -> Progress:
-    return lambda done, total: None
-
-
 class Runner:
-    """Runs of one grid in this process; what runs share (trunk, features) is loaded once."""
+    """Runs of one grid in this process; what runs share (trunk, features, splits) is loaded once.
+
+    `counter` gives, for a piece of work on clips, who is told how far it is.
+    """
 
     def __init__(
-        self, grid: Grid, copies: dict[str, Copy], accelerator: Accelerator, placement: str, on_alarm: str
+        self,
+        grid: Grid,
+        copies: dict[str, Copy],
+        accelerator: Accelerator,
+        placement: str,
+        on_alarm: str,
+        counter: Callable[[str], Progress],
     ) -> None:
         self.grid, self.copies, self.accelerator = grid, copies, accelerator
-        self.placement, self.on_alarm = placement, on_alarm
+        self.placement, self.on_alarm, self.counter = placement, on_alarm, counter
         self.model: Model = grid.sections["model"]
         self._clip = functools.cache(lambda: trunk.load(self.model))
+        self._features = functools.cache(self._encode)  # mapped, not held
         self._readable = functools.cache(self._read)
         self._index = functools.cache(self._as_dataset)
         self._probes = functools.cache(self._probe)
         self._manifest = functools.cache(self._hash)
+        self._data = functools.lru_cache(maxsize=1)(self._load)  # held on the device; runs come copy by copy
 
     def cached(self, run: Run) -> bool:
         """Whether the run trains on cached features: the trunk is frozen and no component must see pixels."""
         pixels = any(component.needs_pixels for component in components_of(run.method).values())
         return self.model.trunk == "frozen" and not pixels
 
-    def prepare(self, copy: str, counter: Callable[[str], Progress], *, cached: bool) -> None:
+    def prepare(self, copy: str, *, cached: bool) -> None:
         """Reads every clip of a copy before anybody trains: into the feature cache, or to know it can be read.
 
         Raises `BadInput` naming the clip that can't be read, unless the settings say to skip it.
         """
-        self._probe(copy, counter)
         try:
-            self._features(copy, counter) if cached else self._readable(copy)
+            self._features(copy) if cached else self._readable(copy)
         except Unreadable as error:
             mend = "replace the file, or leave such clips out, counted, with clips.unreadable=skip"
             raise BadInput("unreadable clip", str(error), mend) from error
@@ -116,16 +122,15 @@ class Runner:
 
     def _train(self, run: Run, folder: Path, viewer: Viewer, watch: Watch) -> dict[str, Any]:
         copy, settings = self.copies[run.copy], recording(self.grid.sections["train"])
-        splits, counts = self._splits(run)
-        watch.reading(self._reading(run.copy, splits, counts))
+        splits, counts, reading = self._data(run.copy, self.cached(run))
+        watch.reading(reading)
         learner = self._learner(run, self._clip() if self.model.trunk == "frozen" else trunk.load(self.model))
         metric = settings.metric or copy.adapter.metric
         history = _History(folder, self.accelerator.is_main_process)
         outcome = training.train(learner, splits, settings, metric, run.seed, self.accelerator, viewer, history, watch)
-        labels = {name: splits[name].labels.cpu().numpy() for name in outcome.probabilities}
+        labels = {name: splits[name].labels_on_cpu for name in outcome.probabilities}
         if self.accelerator.is_main_process:
             _write_predictions(folder / "predictions.parquet", splits, labels, outcome)
-        counts["faces"], counts["notes"] = copy.scan.faces, [dataclasses.asdict(note) for note in copy.scan.notes]
         return {
             "status": "done",
             "manifest": self._manifest(run.copy),
@@ -139,38 +144,42 @@ class Runner:
         model = VideoModel(clip, recording(self.model), descriptions, pixels=not self.cached(run))
         return Learner(model, components_of(run.method))
 
-    def _splits(self, run: Run) -> tuple[dict[str, Split], dict[str, Any]]:
-        copy, device = self.copies[run.copy], self.accelerator.device
+    def _load(self, name: str, cached: bool) -> tuple[dict[str, Split], dict[str, Any], Reading]:
+        """A copy's splits, what its result tells of how they were read, and what the sentinels may know of it."""
+        copy, device = self.copies[name], self.accelerator.device
         splits: dict[str, Split] = {}
         boxes, lost = Counter[str](), []
-        if self.cached(run):
-            for name, found in self._features(run.copy).items():
-                splits[name] = FeatureSplit(self._rows(run.copy, found.clips), found, device)
+        if cached:
+            for split, found in self._features(name).items():
+                splits[split] = FeatureSplit(self._rows(name, found.clips), found, device)
                 boxes.update(found.boxes)
                 lost += found.unreadable
         else:
-            for name, (clips, how, missing) in self._readable(run.copy).items():
-                splits[name] = PixelSplit(self._rows(run.copy, clips), copy.scan.root, self._views(run.copy), device)
+            for split, (clips, how, missing) in self._readable(name).items():
+                splits[split] = PixelSplit(self._rows(name, clips), copy.scan.root, self._views(name), device)
                 boxes.update(how)
                 lost += missing
-        return splits, {"boxes": dict(boxes), "unreadable": len(lost), "unreadable_clips": lost}
-
-    def _reading(self, name: str, splits: dict[str, Split], counts: dict[str, Any]) -> Reading:
-        """What the sentinels may know of the data."""
-        copy = self.copies[name]
-        return Reading(
+        counts = {
+            "boxes": dict(boxes),
+            "unreadable": len(lost),
+            "unreadable_clips": lost,
+            "faces": copy.scan.faces,
+            "notes": [dataclasses.asdict(note) for note in copy.scan.notes],
+        }
+        reading = Reading(
             dataset=copy.adapter.name,
             classes=tuple(copy.adapter.classes),
             descriptions=copy.adapter.descriptions(),
             scan=copy.scan,
             face=copy.face,
             labels={split: found.labels_on_cpu for split, found in splits.items()},
-            boxes=counts["boxes"],
-            unreadable=tuple(counts["unreadable_clips"]),
+            boxes=boxes,
+            unreadable=tuple(lost),
             twins=twins(copy.scan.clips, self._probes(name)),
             probes=self._probes(name),
             cropped=copy.adapter.stand_in == "full-frame",
         )
+        return splits, counts, reading
 
     def _watch(self, folder: Path, viewer: Viewer) -> Watch:
         """The run's sentinels, whose alarms are written and shown as they are raised."""
@@ -185,7 +194,7 @@ class Runner:
         gather = gather_object if self.accelerator.num_processes > 1 else list
         return Watch(self.grid.sentinels, tell, stop=self.on_alarm == "stop", gather=gather)
 
-    def _features(self, copy: str, counter: Callable[[str], Progress] = _unseen) -> dict[str, Features]:
+    def _encode(self, copy: str) -> dict[str, Features]:
         """The features of a copy's splits, computed now unless the cache has them."""
         scan, probes, views = self.copies[copy].scan, self._probes(copy), self._views(copy)
         tower = Tower(
@@ -195,20 +204,19 @@ class Runner:
             autocast=self.accelerator.autocast,
         )
         return {
-            split: features(scan, split, views, tower, probes, counter(f"features of {copy} {split}"))
+            split: features(scan, split, views, tower, probes, self.counter(f"features of {copy} {split}"))
             for split in SPLITS
         }
 
     def _read(self, copy: str) -> dict[str, tuple[list[Clip], dict[str, int], list[str]]]:
         """What of a copy's splits can be decoded."""
-        return {
-            split: readable(self.copies[copy].scan, split, self._views(copy), self._probes(copy)) for split in SPLITS
-        }
+        scan, views, probes = self.copies[copy].scan, self._views(copy), self._probes(copy)
+        return {split: readable(scan, split, views, probes) for split in SPLITS}
 
-    def _probe(self, copy: str, counter: Callable[[str], Progress] = _unseen) -> dict[str, Probe]:
+    def _probe(self, copy: str) -> dict[str, Probe]:
         """A closer look at each medium of a copy, from the cache where it has not changed."""
         scan = self.copies[copy].scan
-        return probes(scan.root, scan.present, counter(f"clips of {copy}"))
+        return probes(scan.root, scan.present, self.counter(f"clips of {copy}"))
 
     def _hash(self, copy: str) -> str:
         adapter, scan = self.copies[copy].adapter, self.copies[copy].scan

@@ -70,9 +70,10 @@ def run(
         for name, copy in plan.copies.items():
             for note in copy.scan.notes:
                 board.say(f"  {name}: {note.message}" + (f" ({note.count:,} in all)" if note.count > 1 else ""))
-        runner = Runner(plan.grid, plan.copies, launching.accelerator(launch, placement), placement, on_alarm)
+        accelerator, counter = launching.accelerator(launch, placement), partial(Counter, board)
+        runner = Runner(plan.grid, plan.copies, accelerator, placement, on_alarm, counter)
         if not launch.worker:  # whoever started a worker has done this already
-            _prepare(runner, todo, board)
+            _prepare(runner, todo)
         _set_threads(runner, todo, launch, count)
     if launch.leads:
         store.write_plan(plan.grid.name, record)
@@ -121,12 +122,12 @@ def _set_threads(runner: Runner, todo: list[Run], launch: Launch, workers: int) 
     torch.set_num_threads(1 if all(runner.cached(run) for run in todo) else share)
 
 
-def _prepare(runner: Runner, todo: list[Run], board: Board) -> None:
+def _prepare(runner: Runner, todo: list[Run]) -> None:
     """Every method built and every clip read once (into the feature cache), before anybody trains."""
     for run in {(run.copy, run.method): run for run in todo}.values():
         runner.check(run)
     for copy, cached in dict.fromkeys((run.copy, runner.cached(run)) for run in todo):
-        runner.prepare(copy, partial(Counter, board), cached=cached)
+        runner.prepare(copy, cached=cached)
 
 
 @contextmanager
@@ -222,22 +223,14 @@ def _execute(runner: Runner, run: Run, store: Store, board: Board) -> dict[str, 
         viewer.close()
 
 
-def _errors(record: Record, plan: Plan) -> list[str]:
-    """The sentinels whose errors a stored run holds, by the severities of this call: one may be off by now."""
-    if not record.result.get("errors"):
-        return []
-    told = {name: settings.severity for name, settings in plan.grid.sentinels.items() if settings.severity}
-    errors = (a["sentinel"] for a in record.alarms() if told.get(a["sentinel"], a["severity"]) == "error")
-    return list(dict.fromkeys(errors))
-
-
 def _outcome(plan: Plan, store: Store) -> Outcome:
     outcome = Outcome()
+    told = {name: settings.severity for name, settings in plan.grid.sentinels.items() if settings.severity}
     for run in plan.runs:
         record = store.record(run.dataset, run.run_id) if run.wanted else None
         if record and record.done:
             outcome.done += 1
-            if errors := _errors(record, plan):
+            if errors := record.errors(told):  # by the severities of this call: one may be off by now
                 outcome.alarmed[run.run_id] = errors
         elif record and record.result.get("status") == "failed":
             outcome.failed.append(record.result)
