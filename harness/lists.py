@@ -8,6 +8,7 @@ their clips lie in `paths`.
 from __future__ import annotations
 
 import csv
+import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -124,6 +125,20 @@ def first_label(lines: Sequence[Line], classes: int, told: str, setting: str) ->
             what = f"label {line.label} of {line.path!r} is outside {first}..{first + classes - 1}"
             raise BadInput(line.where, what, f"mend the line, or {setting}")
     return first, why
+
+
+def refuse_other_bases(lists: Iterable[Sequence[Line]], classes: int) -> None:
+    """Refuses lists that start their labels at different numbers: no one setting could put them right."""
+    spans, bases, where = [], set(), ""
+    for part in (part for part in lists if part and not any(line.named for line in part)):
+        low, high = min(line.label for line in part), max(line.label for line in part)
+        where = part[0].where.rpartition(":")[0]
+        spans.append(f"{os.path.basename(where)} is {low}..{high}")
+        bases |= {0} if low == 0 and high < classes else set()
+        bases |= {1} if low == 1 and high == classes else set()
+    if len(bases) > 1:
+        what = f"the lists start their labels at different numbers: {', '.join(spans)}"
+        raise BadInput(os.path.dirname(where), what, "write the labels of all lists from the same number on")
 
 
 def compare_with_folders(

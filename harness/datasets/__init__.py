@@ -21,7 +21,7 @@ from harness import listfiles, plugins
 from harness.boxes import Boxes
 from harness.clips import IMAGES, Clip, Note, frame_names
 from harness.errors import BadInput, nearest
-from harness.lists import Line, compare_with_folders, first_label, read_list
+from harness.lists import Line, compare_with_folders, first_label, read_list, refuse_other_bases
 from harness.paths import existing, media_below, place, stem
 from harness.protocol import Data, Face
 from harness.settings import knob
@@ -263,7 +263,7 @@ class Adapter:
         if not lines:
             raise BadInput(where, "the lists are empty", "give lists of `path frames label` lines")
         told, setting = getattr(self.settings, "first_label", "auto"), f"data.{self.name}.first_label"
-        self._refuse_other_bases(read.values())
+        refuse_other_bases(read.values(), len(self.classes))
         first, why = first_label(lines, len(self.classes), told, setting)
         self.note("first-label", where, f"labels start at {first}: {why}", count=len(lines))
         compare_with_folders(lines, first, self.classes, known, setting, self.note)
@@ -271,19 +271,6 @@ class Adapter:
         self._compare_splits([path for path, _ in places], splits, where)
         for (path, id), line, split in zip(places, lines, splits, strict=True):
             yield Entry(path, line.label - first, split, line.frames, written=line.path, id=id)
-
-    def _refuse_other_bases(self, lists: Iterable[Sequence[Line]]) -> None:
-        """Lists that start their labels at different numbers: no one setting could put them right."""
-        spans, bases, where = [], set(), ""
-        for part in (part for part in lists if part and not any(line.named for line in part)):
-            low, high = min(line.label for line in part), max(line.label for line in part)
-            where = part[0].where.rpartition(":")[0]
-            spans.append(f"{os.path.basename(where)} is {low}..{high}")
-            bases |= {0} if low == 0 and high < len(self.classes) else set()
-            bases |= {1} if low == 1 and high == len(self.classes) else set()
-        if len(bases) > 1:
-            what = f"the lists start their labels at different numbers: {', '.join(spans)}"
-            raise BadInput(os.path.dirname(where), what, "write the labels of all lists from the same number on")
 
     def _compare_splits(self, paths: Sequence[str], splits: Sequence[str], where: str) -> None:
         """Lists may draw their own splits: the validation images of the common CAER-S lists lie under `train/`."""
