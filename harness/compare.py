@@ -121,8 +121,7 @@ def _runs(first: Record, second: Record) -> dict[str, Any]:
 
 
 def _raised(record: Record) -> dict[str, list[str]]:
-    errors = [alarm["sentinel"] for alarm in record.alarms() if alarm["severity"] == "error"]
-    return {record.spec["dataset"]: list(dict.fromkeys(errors))} if errors else {}
+    return {record.spec["dataset"]: errors} if (errors := record.errors()) else {}
 
 
 def _flat(spec: Mapping[str, Any]) -> dict[str, str]:

@@ -18,6 +18,7 @@ from harness.clips import SPLITS, Clip, Note, Scan, natural
 from harness.errors import BadInput
 from harness.media import fact
 from harness.protocol import Clips, Face, Train
+from harness.words import some
 
 
 class BoxFile(Protocol):
@@ -55,8 +56,7 @@ class Survey:
 
     def note(self, kind: str, clips: Sequence[Clip], message: str, mend: str = "") -> None:
         if clips:
-            some = ", ".join(clip.id for clip in clips[:3]) + (", …" if len(clips) > 3 else "")
-            note = Note(kind, self.adapter.name, f"{message}: {some}", mend, len(clips))
+            note = Note(kind, self.adapter.name, f"{message}: {some(clip.id for clip in clips)}", mend, len(clips))
             self.notes.append(note)
             self.befell[note] = tuple(clip.id for clip in clips)
 

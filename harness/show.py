@@ -61,21 +61,22 @@ def command(spec: Mapping[str, Any]) -> str:
 
 
 def _changed(spec: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for group, cls in protocol.GROUPS.items():
-        for field in dataclasses.fields(cls):
-            value = spec.get(group, {}).get(field.name, field.default)
-            value = tuple(value) if isinstance(value, list) else value  # JSON knows no tuples
-            if value != field.default:
-                yield f"{group}.{field.name}", value
     dataset = spec["dataset"]
     known = dataset in plugins.names("datasets")  # else it came by a plugin that is not loaded now
-    for field in dataclasses.fields(plugins.get("datasets", dataset).Settings if known else protocol.Data):
-        value = spec.get("data", {}).get(field.name, field.default)
-        value = tuple(value) if isinstance(value, list) else value
-        if value != field.default:
-            yield f"data.{dataset}.{field.name}", value
+    data = plugins.get("datasets", dataset).Settings if known else protocol.Data
+    for group, cls in protocol.GROUPS.items():
+        yield from _other_than_default(group, cls, spec.get(group, {}))
+    yield from _other_than_default(f"data.{dataset}", data, spec.get("data", {}))
     for sentinel, told in spec.get("sentinels", {}).items():
         yield from ((f"sentinels.{sentinel}.{name}", value) for name, value in told.items())
+
+
+def _other_than_default(group: str, cls: type, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for field in dataclasses.fields(cls):
+        value = values.get(field.name, field.default)
+        value = tuple(value) if isinstance(value, list) else value  # JSON knows no tuples
+        if value != field.default:
+            yield f"{group}.{field.name}", value
 
 
 def _header(record: Record, history: Sequence[Mapping[str, Any]]) -> Iterator[str]:

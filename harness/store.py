@@ -102,6 +102,12 @@ class Record:
     def alarms(self) -> list[dict[str, Any]]:
         return read_lines(self.folder / "alarms.jsonl")
 
+    def errors(self, severities: Mapping[str, str] | None = None) -> list[str]:
+        """The sentinels whose alarms are errors, each once; `severities` are other ones than those it raised with."""
+        told = severities or {}
+        alarms = self.alarms() if self.result.get("errors") else []
+        return list(dict.fromkeys(a["sentinel"] for a in alarms if told.get(a["sentinel"], a["severity"]) == "error"))
+
     def environment(self) -> dict[str, Any]:
         path = self.folder / "environment.json"
         return read_json(path) if path.exists() else {}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,10 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 from harness.audit import checks
 from harness.audit.checks import Evidence
-from harness.audit.findings import SHOWN, Finding, from_note, once, refused
+from harness.audit.findings import Finding, from_note, once, refused
 from harness.clips import SPLITS, Clip, Progress
 from harness.errors import BadInput
 from harness.scan import Survey, hold_out, refusals, survey
+from harness.words import SHOWN
 
 if TYPE_CHECKING:
     from harness.datasets import Adapter
@@ -44,7 +46,7 @@ class Fold:
     def present(self) -> list[Clip]:
         return self.survey.clips if self.survey else []
 
-    @property
+    @functools.cached_property
     def manifest(self) -> str:
         """The hash that a run on this fold would store; empty where it can't be trusted."""
         from harness import manifest

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from harness.audit import geometry
-from harness.audit.findings import SHOWN, Finding, about, plural, some
+from harness.audit.findings import Finding, about
 from harness.boxes import another_convention
 from harness.clips import IMAGES, SPLITS, Clip
 from harness.errors import BadInput
 from harness.sentences import MEND, faults
+from harness.words import SHOWN, plural, some
 
 if TYPE_CHECKING:
     from harness.probe import Probe
@@ -77,7 +78,7 @@ def official_counts(evidence: Evidence) -> Iterator[Finding]:
     here = {split: len(evidence.of(split)) for split in evidence.splits}
     off = {split: (here[split], n) for split, n in evidence.official.items() if here.get(split, n) != n}
     if "train" in here and "val" not in here and (told := evidence.official.get("val", 0)):
-        message = f"officially val has {plural(told)}, here none: a hold-out of train stands in"
+        message = f"officially val has {plural(told, 'clip')}, here none: a hold-out of train stands in"
         yield Finding(
             "official-count", "val", message, "add the official val, or report that it is made of train", told
         )
@@ -133,10 +134,10 @@ def faces_missing(evidence: Evidence) -> Iterator[Finding]:
         return
     boxes = evidence.adapter.boxes
     near = boxes.neighbours() if boxes else ""
-    text = f"{len(missing):,} of {plural(len(evidence.labelled), 'labelled clip')} have no face box: {some(missing)}"
+    ids = tuple(clip.id for clip in missing)
+    text = f"{len(missing):,} of {plural(len(evidence.labelled), 'labelled clip')} have no face box: {some(ids)}"
     mend = "give boxes for them; else face.missing says what stands in for the face"
     place = str(boxes.file) if boxes else evidence.name
-    ids = tuple(clip.id for clip in missing)
     yield Finding("face-missing", place, text + (f"; {near}" if near else ""), mend, len(missing), ids)
 
 
@@ -201,7 +202,7 @@ def frame_counts(evidence: Evidence) -> Iterator[Finding]:
         off, most = Counter(there - clip.frames for clip, there in wrong).most_common(1)[0]
         all_over = f" ({most:,} of them by {off:+d})" if len(wrong) > 1 else ""
         named = ", ".join(f"{clip.id} has {there}, not {clip.frames}" for clip, there in wrong[:SHOWN])
-        message = f"{plural(len(wrong))} of another length than listed{all_over}: {named}"
+        message = f"{plural(len(wrong), 'clip')} of another length than listed{all_over}: {named}"
         mend = "use the media that the list was made for, or a list of these: the true count is what is sampled"
         yield Finding("frame-count", evidence.name, message, mend, len(wrong), tuple(clip.id for clip, _ in wrong))
 
@@ -212,7 +213,7 @@ def same_content(evidence: Evidence) -> Iterator[Finding]:
         contrary = sum(first.label != again.label for again, first in pairs)
         labels = f", {contrary:,} of them with another label" if contrary else ""
         mend = "keep one of them" + (" and find out which label is right" if contrary else "")
-        message = f"{plural(len(pairs))} with the same pictures as another of {split}{labels}: {_equals(pairs)}"
+        message = f"{plural(len(pairs), 'clip')} with the same pictures as another of {split}{labels}: {_equals(pairs)}"
         yield Finding("duplicate-content", split, message, mend, len(pairs), _ids(pairs))
 
 
@@ -226,7 +227,7 @@ def leaks(evidence: Evidence) -> Iterator[Finding]:
         first, again = sorted((by_id[one], by_id[other]), key=lambda clip: SPLITS.index(clip.split))
         across[first.split, again.split].append((again, first))
     for (one, other), pairs in across.items():
-        message = f"{plural(len(pairs))} of {other} with the same pictures as clips of {one}: {_equals(pairs)}"
+        message = f"{plural(len(pairs), 'clip')} of {other} with the same pictures as clips of {one}: {_equals(pairs)}"
         mend = f"take them out of {one}: scores on {other} flatter"
         yield Finding("split-leak", f"{one}, {other}", message, mend, len(pairs), _ids(pairs))
 
@@ -243,8 +244,7 @@ def duplicates(evidence: Evidence) -> dict[str, list[tuple[Clip, Clip]]]:
 
 
 def _equals(pairs: Sequence[tuple[Clip, Clip]]) -> str:
-    shown = ", ".join(f"{again.id} = {first.id}" for again, first in pairs[:SHOWN])
-    return shown + (", …" if len(pairs) > SHOWN else "")
+    return some(f"{again.id} = {first.id}" for again, first in pairs)
 
 
 def _ids(pairs: Sequence[tuple[Clip, Clip]]) -> tuple[str, ...]:

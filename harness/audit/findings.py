@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from harness.clips import Clip, Note
 from harness.errors import BadInput
-
-SHOWN = 3  # clips named in a message
+from harness.words import plural, some
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +23,7 @@ class Finding(Note):
 
 def about(kind: str, where: str, clips: Sequence[Clip], message: str, mend: str = "") -> Finding:
     """A finding on clips: how many they are, what befell them, and three of them by name."""
-    text = f"{plural(len(clips))}: {message}: {some(clips)}"
+    text = f"{plural(len(clips), 'clip')}: {message}: {some(clip.id for clip in clips)}"
     return Finding(kind, where, text, mend, len(clips), tuple(clip.id for clip in clips))
 
 
@@ -37,14 +36,6 @@ def from_note(note: Note, clips: tuple[str, ...] = ()) -> Finding:
 def refused(error: BadInput) -> Finding:
     """What stops a run before it starts."""
     return Finding("refused", error.where, error.what, error.mend or "mend it: a run stops here")
-
-
-def plural(count: int, noun: str = "clip") -> str:
-    return f"{count:,} {noun}" + ("" if count == 1 else "s")
-
-
-def some(clips: Sequence[Clip]) -> str:
-    return ", ".join(clip.id for clip in clips[:SHOWN]) + (", …" if len(clips) > SHOWN else "")
 
 
 def once(findings: Sequence[Finding]) -> list[Finding]:

@@ -12,9 +12,10 @@ from typing import Any
 
 from harness import __version__
 from harness.audit import Audit
-from harness.audit.findings import SHOWN, Finding, plural
+from harness.audit.findings import Finding
 from harness.audit.pictures import Frame, Shown, choose, show
 from harness.audit.text import counted, printable
+from harness.words import SHOWN, plural
 
 LISTED = 200  # clips named for each finding
 
@@ -75,7 +76,7 @@ def _named(finding: Finding) -> str:
         return ""
     rest = f", and {len(ids) - LISTED:,} more: see --json" if len(ids) > LISTED else ""
     named = ", ".join(map(_e, ids[:LISTED]))
-    return f"<details><summary>{plural(len(ids))}</summary><code>{named}</code>{rest}</details>"
+    return f"<details><summary>{plural(len(ids), 'clip')}</summary><code>{named}</code>{rest}</details>"
 
 
 # --- clips ------------------------------------------------------------------------------------------------------

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from tabulate import tabulate
 
 from harness.audit import Audit
-from harness.audit.findings import Finding, plural
+from harness.audit.findings import Finding
+from harness.words import plural
 
 WIDTH = 110
 

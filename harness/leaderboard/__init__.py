@@ -23,12 +23,11 @@ def report(store: Store, grid: str | None, out: Path) -> Path:
     Raises `BadInput` for a grid that was never planned here and where no run is done.
     """
     board = load(store, grid)
-    small = board.miniatures
     rows = ablation(board)
     write_bytes(out / "results.csv", results.as_csv(results.tidy(board)))
     write_bytes(out / "ablation.csv", results.as_csv(as_rows(rows)))
     copies = {
-        name: {"manifests": board.manifests(name), "miniature": name in small, "errors": board.errors(name)}
+        name: {"manifests": board.manifests(name), "miniature": name in board.miniatures, "errors": board.errors(name)}
         for name in board.datasets
     }
     write_json(out / "copies.json", copies)

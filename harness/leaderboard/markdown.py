@@ -46,7 +46,3 @@ def points(value: float) -> str:
     """A difference of scores in percentage points, always with its sign."""
     text = f"{100 * value:+.1f}"
     return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "−")
-
-
-def plural(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" + ("" if count == 1 else "s")

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from harness.errors import headline
 from harness.leaderboard.ablation import ALL, Row
-from harness.leaderboard.markdown import escape, plural, points, spread, table, without_folders
+from harness.leaderboard.markdown import escape, points, spread, table, without_folders
 from harness.leaderboard.results import Board, Run
 from harness.settings import spell
+from harness.words import plural
 
 SHOWN = ("war", "uar")
 _MINIATURE = (

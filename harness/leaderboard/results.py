@@ -150,8 +150,7 @@ class Board:
 
     def errors(self, dataset: str) -> list[str]:
         """The sentinels that raised errors in finished runs of a data set."""
-        runs = [run.record for run in self.of(dataset) if run.record and run.result.get("errors")]
-        return sorted({a["sentinel"] for record in runs for a in record.alarms() if a["severity"] == "error"})
+        return sorted({sentinel for run in self.of(dataset) if run.record for sentinel in run.record.errors()})
 
     @cached_property
     def differing(self) -> dict[str, dict[str, list[str]]]:

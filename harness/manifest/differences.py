@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from harness.manifest import Entry, Manifest
+from harness.words import SHOWN
 
-SHOWN = 3
 NEAR = 9  # of 64 bits: measured on renderings encoded again, at half and at double size (median 3, largest 9)
 GROUPS = 4  # ways of differing that are told one by one
 Pair = tuple[Entry, Entry]

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from harness.methods import Component
 from harness.sentinels import Step
+from harness.settings import plain
 
 
 @dataclass(frozen=True)
@@ -40,4 +41,4 @@ def masks_own_class(component: Component) -> bool:
     """Whether entries of the clip's own class are left out; true without such a setting: labels are kept for that."""
     if not hasattr(type(component).Settings, "mask_same_class"):
         return True
-    return bool(object.__getattribute__(component.settings, "mask_same_class"))  # read, and not counted as used
+    return bool(plain(component.settings).mask_same_class)

@@ -36,12 +36,6 @@ def differ(count: int, total: int, other: int, rest: int, questions: int = 1) ->
     return bool(np.exp(logs).sum() < CHANCE / questions)
 
 
-def some(names: Iterable[str], most: int = 3) -> str:
-    """The first few, and a sign that there are more."""
-    names = list(names)
-    return ", ".join(names[:most]) + (", …" if len(names) > most else "")
-
-
 def by_split(clips: Iterable[Clip]) -> Counter[str]:
     return Counter(clip.split for clip in clips)
 

@@ -91,10 +91,11 @@ def _tells_classes(confusion: np.ndarray) -> bool:
     Guesses that take each class with the share s_k that it has among the predictions are right in s_k of its n_k
     clips: a mean recall of 1/K, with the variance Σ s_k (1 − s_k) / n_k over K².
     """
-    there = confusion[confusion.sum(axis=1) > 0]
-    recalls = np.diag(confusion)[confusion.sum(axis=1) > 0] / there.sum(axis=1)
-    share = confusion.sum(axis=0)[confusion.sum(axis=1) > 0] / confusion.sum()
-    spread = math.sqrt(float((share * (1 - share) / there.sum(axis=1)).sum())) / len(there)
+    clips = confusion.sum(axis=1)
+    there = clips > 0
+    recalls = np.diag(confusion)[there] / clips[there]
+    share = confusion.sum(axis=0)[there] / confusion.sum()
+    spread = math.sqrt(float((share * (1 - share) / clips[there]).sum())) / len(recalls)
     return bool(recalls.mean() - share.mean() > BEYOND * spread)
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from harness.clips import SPLITS
 from harness.sentinels import Finding, Reading, Sentinel, Watching
-from harness.sentinels._shares import by_split, some
+from harness.sentinels._shares import by_split
 from harness.settings import knob
+from harness.words import some
 
 PAIRS = (("train", "val"), ("train", "test"), ("val", "test"))
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from harness.clips import Clip
 from harness.sentinels import Finding, Reading, Sentinel, Watching
-from harness.sentinels._shares import by_split, differ, exceeds, some
+from harness.sentinels._shares import by_split, differ, exceeds
 from harness.settings import knob
+from harness.words import some
 
 COMPLETE = "complete the copy (`harness data check` names each clip), or say beside the results what was left out"
 

@@ -1,0 +1,17 @@
+"""How counts and lists are said, the same everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+SHOWN = 3  # of many
+
+
+def plural(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def some(names: Iterable[str]) -> str:
+    """The first few, and a sign that there are more."""
+    names = list(names)
+    return ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
