@@ -1,14 +1,17 @@
-"""Per-frame features of clips, computed once by the frozen trunk and shared by all runs, folds and processes.
+"""What is made of clips once and shared by all runs, folds and processes: crops, and the frozen trunk's features.
 
 A row is one view of one clip under a key of all that its numbers depend on: what the clip shows and where its boxes
-are, sampling, crops and augmentation, picture size, weights and precision. Training clips are kept in V fixed
-augmented views, the others in the one evaluation view. So a second fold, or a larger V, computes only what is new.
+are, sampling and crops; for features also augmentation, weights and precision. Training clips are kept in V views, the
+others in the one evaluation view, so a second fold, or a larger V, makes only what is new. Crops are for a trunk that
+trains: each view is a sampling of frames, augmented anew whenever it is drawn. Features are of fixed augmented views.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
+import shutil
 import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -19,17 +22,21 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from harness import protocol
+from harness import augment, protocol, store
 from harness.clips import Clip, Scan
+from harness.errors import BadInput
 from harness.media import fact
 from harness.probe import Probe
 from harness.shelf import Item, Made, Progress, Rows, Shelf
 from harness.trunk import Trunk
 from harness.video import Streams, Unreadable, views_of
 from harness.weights import cache_folder
+from harness.words import storage
 
 STREAMS = ("face", "context")
+SHARD = 128 * 2**20  # bytes of a shard, about: it is made in memory
 
 
 @dataclass(frozen=True)
@@ -42,8 +49,11 @@ class Views:
 
 
 @dataclass
-class Features:
-    """Features of the clips of one split, `[V, N, T, D]` each, and how their boxes were found."""
+class Stored:
+    """Rows of the clips of one split, `[V, N, …]` each, and how their boxes were found.
+
+    A row is features `[T, D]` or, as uint8, crops `[T, S, S, 3]`.
+    """
 
     clips: list[Clip]
     face: Rows
@@ -58,38 +68,79 @@ class Tower:
 
     load: Callable[[], Trunk]
     weights: str
+    width: int
     precision: str = "fp32"
     autocast: Callable[[], AbstractContextManager[Any]] = nullcontext
 
 
-def picture(root: Path, clip: Clip, views: Views, view: int | None) -> Streams:
-    """A clip's two streams. `view` numbers the augmentation, the same for all runs; None is the evaluation view."""
-    return pictures(root, clip, views, [view])[0]
+def features(
+    scan: Scan, split: str, views: Views, tower: Tower, probes: Mapping[str, Probe], progress: Progress
+) -> Stored:
+    """The split's features, from the cache or computed now; the tower is only loaded to compute them.
+
+    Raises `Unreadable` for a clip that can't be read unless the settings say to skip it, and where none can be read;
+    `BadInput` where the disk has no room.
+    """
+    recipe = {**_crops(views), "weights": tower.weights, "precision": tower.precision}
+    row = 4 * tower.width * views.clips.frames * len(STREAMS)
+    augmented = (views.clips.rotation, views.clips.flip, views.clips.grey)
+    kind = _Kind("features", recipe, row, augmented, lambda numbers: _encoder(scan.root, numbers, views, tower))
+    return _stored(kind, scan, split, views, probes, progress)
+
+
+def crops(scan: Scan, split: str, views: Views, probes: Mapping[str, Probe], progress: Progress) -> Stored:
+    """The split's crops as the trunk takes them, before augmentation. Raises as `features` does."""
+    row = views.size**2 * 3 * views.clips.frames * len(STREAMS)
+    kind = _Kind("frames", _crops(views), row, (), lambda numbers: _cropper(scan.root, numbers, views))
+    return _stored(kind, scan, split, views, probes, progress)
 
 
 def pictures(root: Path, clip: Clip, views: Views, numbers: Sequence[int | None]) -> list[Streams]:
-    """Several views of a clip that is decoded once."""
+    """Views of a clip that is decoded once. A number draws the frames, the same for all runs; None is the evaluation
+    view."""
     rngs = [None if n is None else np.random.default_rng([zlib.crc32(clip.id.encode()), n]) for n in numbers]
     return views_of(root, clip, views.clips, views.face, views.size, rngs)
 
 
-def features(
-    scan: Scan, split: str, views: Views, tower: Tower, probes: Mapping[str, Probe], progress: Progress
-) -> Features:
-    """The split's features, from the cache or computed now; the tower is only loaded to compute them."""
+def augmented(streams: Streams, clip: Clip, views: Views, number: int | None, device: torch.device) -> Tensor:
+    """Both streams of a view as the trunk sees them, `[2, T, S, S, 3]`."""
+    pixels = torch.from_numpy(np.stack([streams.face, streams.context])).to(device)
+    return augment.changed(pixels, augment.drawn(clip.id, number, views.clips))
+
+
+# ── one shelf of rows ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """A kind of rows: what they are made by (`recipe`), how large one is, what else a training view depends on."""
+
+    name: str
+    recipe: Mapping[str, Any]
+    row: int  # bytes
+    augmented: tuple[float, ...]
+    maker: Callable[[Sequence[int | None]], Callable[..., Made]]
+
+
+def _stored(
+    kind: _Kind, scan: Scan, split: str, views: Views, probes: Mapping[str, Probe], progress: Progress
+) -> Stored:
     clips, lost = sound([clip for clip in scan.clips if clip.split == split], views, probes)
-    numbers = _numbers(split, views)
-    recipe = _recipe(views, tower)
-    keys = [tuple(_key(recipe, scan.root, clip, probes[clip.id], views, n) for n in numbers) for clip in clips]
-    shelf = Shelf(cache_folder() / "features" / f"{scan.root.name.lower()}-{recipe}")
+    numbers: list[int | None] = list(range(views.clips.views)) if split == "train" else [None]
+    recipe = hashlib.sha256(json.dumps(kind.recipe, sort_keys=True).encode()).hexdigest()[:12]
+    keys = [tuple(_key(recipe, scan.root, clip, probes[clip.id], kind.augmented, n) for n in numbers) for clip in clips]
+    shelf = Shelf(cache_folder() / kind.name / f"{scan.root.name.lower()}-{recipe}")
+    _say_what(shelf.folder, scan, kind)
     items = [Item(clip, own) for clip, own in zip(clips, keys, strict=True)]
-    shelf.fill(items, lambda: _encoder(scan.root, numbers, views, tower), progress)
+    lacking = shelf.lacking(items)
+    _check_room(shelf.folder, lacking * kind.row)
+    shelf.fill(items, lambda: kind.maker(numbers), progress, max(SHARD // (kind.row * len(numbers)), 1))
     kept = [place for place, own in enumerate(keys) if all(map(shelf.has, own))]
     if not kept:
         raise Unreadable(f"{scan.root}: none of {len(clips) + len(lost)} clips of {split} could be read")
     boxes: Counter[str] = sum((Counter(shelf.facts(key)["boxes"]) for place in kept for key in keys[place]), Counter())
     by_view = list(zip(*(keys[place] for place in kept), strict=True))
-    return Features(
+    return Stored(
         clips=[clips[place] for place in kept],
         face=shelf.rows("face", by_view),
         context=shelf.rows("context", by_view),
@@ -109,24 +160,42 @@ def sound(clips: Sequence[Clip], views: Views, probes: Mapping[str, Probe]) -> t
     return [clip for clip in clips if not probes[clip.id].error], lost
 
 
-def _numbers(split: str, views: Views) -> list[int | None]:
-    return list(range(views.clips.views)) if split == "train" else [None]
+def _crops(views: Views) -> dict[str, Any]:
+    """What all crops that are made in the same way share."""
+    return {
+        "protocol": protocol.VERSION,
+        "clips": {name: getattr(views.clips, name) for name in ("frames", "context", "unreadable")},
+        "face": {name: getattr(views.face, name) for name in ("missing", "margin")},
+        "size": views.size,
+    }
 
 
-def _recipe(views: Views, tower: Tower) -> str:
-    """The address of all rows that are made in the same way, augmentation aside."""
-    clips = {name: getattr(views.clips, name) for name in ("frames", "context", "unreadable")}
-    face = {name: getattr(views.face, name) for name in ("missing", "margin")}
-    facts = [protocol.VERSION, clips, face, views.size, tower.weights, tower.precision]
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def _key(recipe: str, root: Path, clip: Clip, probe: Probe, views: Views, number: int | None) -> str:
-    """Of one view of one clip. The id counts too, since it seeds the augmentation; and the names of frames, since
-    boxes go by them."""
-    augmented = (views.clips.rotation, views.clips.flip, views.clips.grey, number) if number is not None else ()
+def _key(recipe: str, root: Path, clip: Clip, probe: Probe, augmented: tuple[float, ...], number: int | None) -> str:
+    """Of one view of one clip. The id counts too, since it seeds the view; and the names of frames, since boxes go by
+    them."""
+    drawn = (*augmented, number) if number is not None else ()
     shows = (fact(root, clip), probe.content, probe.frames, sorted((clip.face or {}).items()), clip.body)
-    return hashlib.sha256(repr((recipe, clip.id, shows, augmented)).encode()).hexdigest()[:24]
+    return hashlib.sha256(repr((recipe, clip.id, shows, drawn)).encode()).hexdigest()[:24]
+
+
+def _say_what(folder: Path, scan: Scan, kind: _Kind) -> None:
+    """`about.json`: for people what the folder holds, and by its time when it was last used."""
+    path = folder / "about.json"
+    if path.exists():
+        os.utime(path)
+    else:
+        store.write_json(path, {"dataset": scan.root.name, "kind": kind.name, **kind.recipe})
+
+
+def _check_room(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        what = f"{storage(needed)} are still to be kept here, and {storage(free)} are free"
+        mend = "make room (`harness cache clear`), set HARNESS_CACHE to a larger disk, or lower clips.views"
+        raise BadInput(str(folder), what, mend)
+
+
+# ── what makes rows ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _encoder(root: Path, numbers: Sequence[int | None], views: Views, tower: Tower) -> Callable[..., Made]:
@@ -134,16 +203,35 @@ def _encoder(root: Path, numbers: Sequence[int | None], views: Views, tower: Tow
     device = trunk.mean.device
 
     @torch.inference_mode()
-    def encode(clip: Clip, places: Sequence[int]) -> Made:
+    def encode(streams: Streams, clip: Clip, number: int | None) -> Tensor:
+        with tower.autocast():  # one view at a time: a row does not depend on which others are made with it
+            return trunk(augmented(streams, clip, views, number, device)).cpu()
+
+    return _maker(root, numbers, views, encode)
+
+
+def _cropper(root: Path, numbers: Sequence[int | None], views: Views) -> Callable[..., Made]:
+    return _maker(root, numbers, views, lambda streams, *_: torch.from_numpy(np.stack([streams.face, streams.context])))
+
+
+def _maker(
+    root: Path,
+    numbers: Sequence[int | None],
+    views: Views,
+    rows_of: Callable[[Streams, Clip, int | None], Tensor],
+) -> Callable[..., Made]:
+    """Makes a clip's rows at some places of `numbers`, `rows_of` giving those of a view: `[2, T, …]`."""
+
+    def make(clip: Clip, places: Sequence[int]) -> Made:
+        wanted = [numbers[place] for place in places]
         try:
-            seen = pictures(root, clip, views, [numbers[place] for place in places])
+            seen = pictures(root, clip, views, wanted)
         except Unreadable:
             if views.clips.unreadable == "error":
                 raise
             return Made({})
-        with tower.autocast():  # one view at a time: a row does not depend on which others are made with it
-            rows = [trunk(torch.from_numpy(np.stack([s.face, s.context])).to(device)).cpu() for s in seen]
+        rows = [rows_of(streams, clip, number) for streams, number in zip(seen, wanted, strict=True)]
         stacked = {name: torch.stack([row[place] for row in rows]) for place, name in enumerate(STREAMS)}
-        return Made(stacked, [{"boxes": s.boxes} for s in seen])
+        return Made(stacked, [{"boxes": streams.boxes} for streams in seen])
 
-    return encode
+    return make

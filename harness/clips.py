@@ -110,10 +110,3 @@ def as_dataset(scan: Scan, classes: Sequence[str]) -> datasets.Dataset:
     columns["body"] = [list(clip.body or ()) for clip in scan.clips]
     dataset = hf.Dataset.from_dict(columns, features=features)
     return hf.Dataset(dataset.data, info=dataset.info, fingerprint=scan.fingerprint)
-
-
-def from_row(row: Mapping[str, Any]) -> Clip:
-    """The clip behind a row of the index."""
-    plain = {name: row[name] for name in ("id", "media", "label", "split", "frames", "subject")}
-    face = {found["frame"]: tuple(found["box"]) for found in row["boxes"]}
-    return Clip(**plain, face=face or None, body=tuple(row["body"]) or None)

@@ -1,74 +1,84 @@
-"""Batches of one split: from features in memory, or from video decoded as it goes when the trunk must see pixels.
+"""Batches of one split, gathered from rows that the cache holds: features, or crops for a trunk that must see pixels.
 
-Both kinds answer `batches(picks)`, where a pick is (position of the clip, view or None for evaluation). What is
-picked, in which order and by which process is the loop's business.
+`batches(picks)` takes picks, (position of the clip, view or None for evaluation). What is picked, in which order and
+by which process is the loop's business.
 """
 
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import datasets as hf
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, Dataset
 
-from harness.cache import Features, Views, picture, sound
-from harness.clips import Clip, Scan, from_row
+from harness import augment
+from harness.cache import Stored
 from harness.methods import Batch
-from harness.probe import Probe
-from harness.video import Unreadable
+from harness.protocol import Clips
 
-LOADERS = 0 if len(os.sched_getaffinity(0)) < 4 else 4  # loader processes that decode ahead of the trunk
+AHEAD = 2  # batches that are gathered while another trains, where rows are not held on the device
+STALLED = 600.0  # seconds after which a read that does not come back is an error and not a wait
 
 Pick = tuple[int, int | None]
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Stalled(OSError):
+    """Rows could not be read in time: a disk or a network file system hangs."""
 
 
 class Split:
-    """Clips by their index (a `datasets.Dataset`), with their labels `[N]`; subclasses make batches of them."""
+    """Clips by their index (a `datasets.Dataset`), with labels `[N]` and rows `[V, N, …]`. Views beyond V come round
+    again.
 
-    def __init__(self, index: hf.Dataset, device: torch.device) -> None:
-        self.index, self.device = index, device
+    Rows are held on the device where they take less than half of what is free there, else they stay mapped and are
+    read ahead of the training. Crops are augmented on the device as `clips` says, features were when they were made.
+    """
+
+    def __init__(self, index: hf.Dataset, stored: Stored, device: torch.device, clips: Clips) -> None:
+        self.index, self.device, self.clips = index, device, clips
         self.classes = index.features["label"].num_classes
         self.labels_on_cpu = np.asarray(index["label"][:])
         self.labels = torch.tensor(self.labels_on_cpu, device=device)
+        self.targets = F.one_hot(self.labels, self.classes).float()
+        self.held = stored.face.nbytes + stored.context.nbytes < _room(device) / 2
+        self.face, self.context = (
+            _on_device(rows.read(), device) if self.held else rows for rows in (stored.face, stored.context)
+        )
+        self.level = "features" if len(self.face.shape) == 4 else "pixels"
+        self.ids = index["id"][:] if self.level == "pixels" else []
 
     def __len__(self) -> int:
         return len(self.index)
 
     def batches(self, picks: Sequence[Sequence[Pick]]) -> Iterator[Batch]:
-        raise NotImplementedError
+        where = self.device if self.held else torch.device("cpu")
+        positions = torch.tensor([at for batch in picks for at, _ in batch])
+        views = torch.tensor([(view or 0) % self.face.shape[0] for batch in picks for _, view in batch])
+        sizes = [len(batch) for batch in picks]
+        places = list(zip(views.to(where).split(sizes), positions.to(where).split(sizes), strict=True))
+        gathered = map(self._rows, places) if self.held else _ahead(self._rows, places)
+        for batch, (face, context), here in zip(picks, gathered, positions.to(self.device).split(sizes), strict=True):
+            if self.level == "pixels":
+                changes = [augment.drawn(self.ids[at], view, self.clips) for at, view in batch]
+                face, context = (torch.stack(list(map(augment.changed, rows, changes))) for rows in (face, context))
+            yield Batch(face, context, self.labels[here], self.targets[here], self.level)
 
-    def _batch(self, face: Tensor, context: Tensor, positions: list[int], level: str) -> Batch:
-        label = self.labels[positions]
-        return Batch(face, context, label, F.one_hot(label, self.classes).float(), level)
+    def _rows(self, place: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
+        return tuple(_on_device(rows[place], self.device) for rows in (self.face, self.context))
 
 
-class FeatureSplit(Split):
-    """Features `[V, N, T, D]`: a batch is one gather. Views beyond V come round again.
-
-    They are held on the device where they take less than half of what is free there, else they stay mapped.
-    """
-
-    def __init__(self, index: hf.Dataset, features: Features, device: torch.device) -> None:
-        super().__init__(index, device)
-        held = features.face.nbytes + features.context.nbytes < _room(device) / 2
-        self.face, self.context = (
-            rows.read().float().to(device) if held else rows for rows in (features.face, features.context)
-        )
-
-    def batches(self, picks: Sequence[Sequence[Pick]]) -> Iterator[Batch]:
-        for batch in picks:
-            positions = [position for position, _ in batch]
-            views = [(view or 0) % self.face.shape[0] for _, view in batch]
-            face, context = (rows[views, positions].float().to(self.device) for rows in (self.face, self.context))
-            yield self._batch(face, context, positions, "features")
+def _on_device(rows: Tensor, device: torch.device) -> Tensor:
+    rows = rows.to(device)
+    return rows if rows.dtype == torch.uint8 else rows.float()
 
 
 def _room(device: torch.device) -> int:
@@ -79,56 +89,38 @@ def _room(device: torch.device) -> int:
     return free // max(int(os.environ.get("HARNESS_WORKERS", "1")), 1)
 
 
-class PixelSplit(Split):
-    """Video decoded for every batch by loader processes; unreadable clips were dropped beforehand, or raise."""
+def _ahead(make: Callable[[T], R], orders: Sequence[T]) -> Iterator[R]:
+    """What `make` makes of the orders, one after the other, begun before it is asked for.
 
-    def __init__(self, index: hf.Dataset, root: Path, views: Views, device: torch.device) -> None:
-        super().__init__(index, device)
-        self.root, self.views = root, views
-
-    def batches(self, picks: Sequence[Sequence[Pick]]) -> Iterator[Batch]:
-        dataset = _Pictures(self.index, self.root, self.views, picks)
-        loader = DataLoader(dataset, batch_size=None, num_workers=LOADERS)
-        for (face, context), batch in zip(loader, picks, strict=True):
-            positions = [position for position, _ in batch]
-            yield self._batch(face.to(self.device), context.to(self.device), positions, "pixels")
-
-
-class _Pictures(Dataset):
-    """Item i: the pixels of the i-th batch, both streams `[B, T, S, S, 3]` uint8."""
-
-    def __init__(self, index: hf.Dataset, root: Path, views: Views, picks: Sequence[Sequence[Pick]]) -> None:
-        self.index, self.root, self.views, self.picks = index, root, views, picks
-
-    def __len__(self) -> int:
-        return len(self.picks)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        found = [picture(self.root, from_row(self.index[at]), self.views, view) for at, view in self.picks[index]]
-        return (
-            torch.stack([torch.from_numpy(streams.face) for streams in found]),
-            torch.stack([torch.from_numpy(streams.context) for streams in found]),
-        )
-
-
-def readable(
-    scan: Scan, split: str, views: Views, probes: Mapping[str, Probe]
-) -> tuple[list[Clip], dict[str, int], list[str]]:
-    """The clips of a split that can be decoded, how their boxes were found, and the ids of the others.
-
-    Reads the evaluation view of every clip once, so that nearly every broken file is met before training.
+    Raises `Stalled` where nothing comes for too long. The thread is a daemon: one that hangs must not keep the process.
     """
-    candidates, lost = sound([clip for clip in scan.clips if clip.split == split], views, probes)
-    clips, boxes = [], Counter[str]()
-    for clip in candidates:
-        try:
-            boxes.update(picture(scan.root, clip, views, None).boxes)
-            clips.append(clip)
-        except Unreadable:
-            if views.clips.unreadable == "error":
-                raise
-            lost.append(clip.id)
-    return clips, dict(boxes), lost
+    room, made, left = threading.Semaphore(AHEAD), queue.SimpleQueue[R | Exception](), threading.Event()
+
+    def work() -> None:
+        for order in orders:
+            room.acquire()
+            if left.is_set():
+                return
+            try:
+                made.put(make(order))
+            except Exception as error:
+                made.put(error)
+                return
+
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        for _ in orders:
+            try:
+                found = made.get(timeout=STALLED)
+            except queue.Empty:
+                raise Stalled(f"no rows for {STALLED:.0f} s: the disk of the cache does not answer") from None
+            if isinstance(found, Exception):
+                raise found
+            yield found
+            room.release()
+    finally:
+        left.set()
+        room.release()
 
 
 def as_picks(positions: Iterable[Any], views: Iterable[Any]) -> list[Pick]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from harness.settings import knob
 
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Clips:
     """From a clip to two streams of frames."""
 
     frames: int = knob(16, "frames sampled from a clip, one per equal segment", low=1, high=64, unit="frames")
-    views: int = knob(4, "fixed augmented views of each training clip that cached features hold", low=1)
+    views: int = knob(4, "fixed views of each training clip that the cache holds", low=1)
     context: str = knob(
         "full",
         "second stream: the frame, the frame with the face blacked out, or the body",

@@ -72,16 +72,23 @@ class Shelf:
         self._facts: dict[str, dict[str, Any]] = {}
         self._shards: dict[str, dict[str, Tensor]] = {}
 
-    def fill(self, items: Sequence[Item[T]], maker: Callable[[], Make[T]], progress: Progress) -> None:
+    def lacking(self, items: Sequence[Item[T]]) -> int:
+        """How many rows are still to be made."""
+        self._look()
+        return sum(key not in self._places for item in items for key in item.keys)
+
+    def fill(
+        self, items: Sequence[Item[T]], maker: Callable[[], Make[T]], progress: Progress, most: int = ITEMS
+    ) -> None:
         """Makes what is missing, sharing the work with whoever else fills the same shelf.
 
         `maker` gives, when there is anything to make, what makes it: of an item's value, the rows of the keys at
-        the places that it is told.
+        the places that it is told. A shard is made of at most `most` items.
         """
         self._look()
         lacking = ((item, tuple(n for n, key in enumerate(item.keys) if key not in self._places)) for item in items)
         missing = [_Order(item.value, at, tuple(item.keys[n] for n in at)) for item, at in lacking if at]
-        shards = {_name(chunk): chunk for chunk in _chunks(missing)}
+        shards = {_name(chunk): chunk for chunk in _chunks(missing, min(most, ITEMS))}
         done = len(items) - len(missing)
         progress(done, len(items))
         if not missing:
@@ -200,8 +207,8 @@ class Rows:
         return self[index].reshape(self.shape)
 
 
-def _chunks(orders: Sequence[_Order[T]]) -> Iterable[Sequence[_Order[T]]]:
-    return (orders[start : start + ITEMS] for start in range(0, len(orders), ITEMS))
+def _chunks(orders: Sequence[_Order[T]], most: int) -> Iterable[Sequence[_Order[T]]]:
+    return (orders[start : start + most] for start in range(0, len(orders), most))
 
 
 def _name(orders: Sequence[_Order[Any]]) -> str:

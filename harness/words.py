@@ -15,3 +15,12 @@ def some(names: Iterable[str]) -> str:
     """The first few, and a sign that there are more."""
     names = list(names)
     return ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
+
+
+def storage(count: float) -> str:
+    """Bytes as people say them: `1.5 GB`, in powers of ten as disks are sold."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:,.3g} TB"

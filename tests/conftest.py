@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from harness import grammar, trunk
-from harness.cache import Features
+from harness.cache import Stored
 from harness.clips import Clip, Scan, as_dataset
 from harness.learner import Learner, components_of
-from harness.loading import FeatureSplit
+from harness.loading import Split
 from harness.model import VideoModel
 from harness.probe import Probe
-from harness.protocol import Face, Model
+from harness.protocol import Clips, Face, Model
 from harness.sentinels import Reading
 from harness.shelf import Rows
 from harness.watch import Watch
@@ -42,6 +42,8 @@ class Silent:
     def step(self, epoch, live): ...
     def epoch(self, row): ...
     def alarm(self, row): ...
+    def note(self, line): ...
+    def resumed(self, epoch, step): ...
 
 
 def small_learner(method: str, **model_settings) -> Learner:
@@ -75,12 +77,12 @@ def make_splits():
     rng = torch.Generator().manual_seed(0)
     device = torch.device("cpu")
 
-    def split(name: str, size: int, views: int) -> FeatureSplit:
+    def split(name: str, size: int, views: int) -> Split:
         clips = [Clip(f"{name}/{i}", "", i % 3, name) for i in range(size)]
         index = as_dataset(Scan(Path(), clips, [], {}, False, name), ("happy", "sad", "angry"))
         centre = torch.tensor([clip.label for clip in clips], dtype=torch.float32)[None, :, None, None]
         face, context = (centre + torch.randn(views, size, 4, 64, generator=rng) for _ in range(2))
-        return FeatureSplit(index, Features(clips, in_memory(face), in_memory(context), {}, []), device)
+        return Split(index, Stored(clips, in_memory(face), in_memory(context), {}, []), device, Clips())
 
     return {"train": split("train", 23, 2), "val": split("val", 9, 1), "test": split("test", 10, 1)}
 

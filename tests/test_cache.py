@@ -2,14 +2,17 @@
 
 import dataclasses
 import shutil
+import threading
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from harness import cache, miniature, plugins, trunk
+from harness import cache, loading, miniature, plugins, trunk
 from harness.cache import Tower, Views
-from harness.clips import as_dataset, from_row
-from harness.loading import FeatureSplit, PixelSplit, as_picks
+from harness.clips import as_dataset
+from harness.errors import BadInput
+from harness.loading import Split, as_picks
 from harness.probe import probes
 from harness.protocol import Clips, Face, Model, Train
 from harness.scan import scan
@@ -43,33 +46,123 @@ def features(found, clip, split="train", clips=CLIPS, face=None, calls=None, wei
 
     views = Views(clips, face or CENTRED, clip.size)
     seen = probes(found.root, found.present, silent)
-    return cache.features(found, split, views, Tower(tower, weights), seen, silent)
+    return cache.features(found, split, views, Tower(tower, weights, clip.width), seen, silent)
 
 
 def silent(done, total): ...
 
 
-def test_features_equal_those_computed_without_the_cache_to_the_last_bit(copy, clip, tmp_path, monkeypatch):
+def crops(found, clip, split="train", clips=CLIPS):
+    seen = probes(found.root, found.present, silent)
+    return cache.crops(found, split, Views(clips, CENTRED, clip.size), seen, silent)
+
+
+def index_of(found, kept):
+    wanted = {one.id for one in kept.clips}
+    return as_dataset(found, [str(label) for label in range(7)]).filter(lambda row: row["id"] in wanted)
+
+
+def test_a_view_is_the_same_to_the_last_bit_from_cached_features_from_cached_crops_and_from_the_video(
+    copy, clip, tmp_path, monkeypatch
+):
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
     found, device = read(copy), torch.device("cpu")
     for split in ("train", "test"):
-        kept = features(found, clip, split)
-        views = Views(CLIPS, CENTRED, clip.size)
-        clips = [c for c in found.clips if c.split == split]
-        index = as_dataset(found, [str(label) for label in range(7)])
-        index = index.filter(lambda row, split=split: row["split"] == split)
-        pixels = PixelSplit(index, found.root, views, device)
-        numbers = [i % 2 if split == "train" else None for i in range(len(clips))]
+        kept, whole = features(found, clip, split), crops(found, clip, split)
+        ready = Split(index_of(found, kept), kept, device, CLIPS)
+        pixels = Split(index_of(found, whole), whole, device, CLIPS)
+        numbers = [i % 2 if split == "train" else None for i in range(len(kept.clips))]
         picks = [as_picks([i], [number]) for i, number in enumerate(numbers)]
-        ready = FeatureSplit(index, kept, device).batches(picks)
-        for one, two in zip(pixels.batches(picks), ready, strict=True):
+        views = Views(CLIPS, CENTRED, clip.size)
+        for one, two, medium, number in zip(
+            ready.batches(picks), pixels.batches(picks), kept.clips, numbers, strict=True
+        ):
+            assert (one.level, two.level) == ("features", "pixels")
+            decoded = cache.augmented(
+                cache.pictures(found.root, medium, views, [number])[0], medium, views, number, device
+            )
+            assert torch.equal(decoded, torch.stack([two.face[0], two.context[0]]))
             with torch.inference_mode():
                 both = clip.trunk(
-                    torch.stack([one.face[0], one.context[0]])
+                    torch.stack([two.face[0], two.context[0]])
                 )  # the batch size decides the order of sums
-                assert torch.equal(both[:1], two.face)
-                assert torch.equal(both[1:], two.context)
+            assert torch.equal(both, torch.stack([one.face[0], one.context[0]]))
             assert torch.equal(one.label, two.label)
+
+
+def test_crops_are_augmented_anew_whenever_they_are_drawn_but_sampled_in_as_many_ways_as_there_are_views(
+    copy, clip, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    found = read(copy)
+    kept = crops(found, clip)
+    assert kept.face.shape == (2, len(kept.clips), 3, clip.size, clip.size, 3)
+
+    def seen(clips, *views):
+        split = Split(index_of(found, kept), kept, torch.device("cpu"), clips)
+        return [next(split.batches([as_picks([0], [view])])).face for view in views]
+
+    still = dataclasses.replace(CLIPS, rotation=0.0, flip=0.0, grey=0.0)
+    first, third, second = seen(still, 0, 2, 1)
+    assert torch.equal(first, third)
+    assert not torch.equal(first, second)
+    first, third = seen(CLIPS, 0, 2)
+    assert not torch.equal(first, third)
+
+
+def test_only_what_decides_the_crops_changes_their_address(copy, clip, tmp_path, monkeypatch):
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    found = read(copy)
+
+    def shards():
+        return len(list((tmp_path / "cache" / "frames").rglob("*.safetensors")))
+
+    crops(found, clip)
+    before = shards()
+    crops(found, clip, clips=dataclasses.replace(CLIPS, rotation=0.0, flip=1.0, grey=1.0))
+    assert shards() == before
+    crops(found, clip, clips=dataclasses.replace(CLIPS, frames=4))
+    assert shards() > before
+
+
+def test_rows_that_are_mapped_and_read_ahead_equal_those_held_in_memory(copy, clip, tmp_path, monkeypatch):
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    found = read(copy)
+    kept = features(found, clip)
+    held = Split(index_of(found, kept), kept, torch.device("cpu"), CLIPS)
+    monkeypatch.setattr(loading, "_room", lambda device: 0)
+    mapped = Split(index_of(found, kept), kept, torch.device("cpu"), CLIPS)
+    assert held.held
+    assert not mapped.held
+    picks = [as_picks([at, at - 1], [at, 3]) for at in range(len(kept.clips))]
+    for one, two in zip(held.batches(picks), mapped.batches(picks), strict=True):
+        assert torch.equal(one.face, two.face) and torch.equal(one.context, two.context)
+        assert torch.equal(one.target, two.target)
+
+
+def test_rows_that_do_not_come_are_an_error_and_not_a_wait(copy, clip, tmp_path, monkeypatch):
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    found = read(copy)
+    kept = features(found, clip)
+    monkeypatch.setattr(loading, "_room", lambda device: 0)
+    monkeypatch.setattr(loading, "STALLED", 0.05)
+    split, over = Split(index_of(found, kept), kept, torch.device("cpu"), CLIPS), threading.Event()
+    monkeypatch.setattr(split, "_rows", lambda place: over.wait())
+    with pytest.raises(loading.Stalled, match="does not answer"):
+        list(split.batches([as_picks([0], [0])]))
+    over.set()
+
+
+def test_a_disk_without_room_is_met_before_anything_is_made(copy, clip, tmp_path, monkeypatch):
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    found, calls = read(copy), []
+    monkeypatch.setattr(cache.shutil, "disk_usage", lambda folder: SimpleNamespace(free=1000))
+    with pytest.raises(BadInput, match=r"1 kB are free.*HARNESS_CACHE"):
+        features(found, clip, calls=calls)
+    with pytest.raises(BadInput, match="cache clear"):
+        crops(found, clip)
+    assert not calls
+    assert not list((tmp_path / "cache").rglob("*.safetensors"))
 
 
 def test_features_are_computed_once_and_found_again(copy, clip, tmp_path, monkeypatch):
@@ -196,10 +289,3 @@ def test_frames_between_the_probed_ones_and_their_names_count(clip, tmp_path, mo
     assert again()[1] == first + 1
     frames[2].rename(frames[2].with_name(f"{frames[2].stem}9.jpg"))
     assert again()[1] == first + 2
-
-
-def test_the_index_gives_back_every_clip(copy):
-    found = read(copy)
-    index = as_dataset(found, [str(label) for label in range(7)])
-    assert [from_row(row) for row in index] == found.clips
-    assert index.features["label"].names[3] == "3"

@@ -202,8 +202,8 @@ def pictures(root, clips=None, face=None) -> str:
     for clip in found.clips:
         if clip.split == "train":
             for number in range(views.clips.views):
-                streams = cache.picture(root, clip, views, number)
-                digest.update(streams.face.tobytes() + streams.context.tobytes())
+                streams = cache.pictures(root, clip, views, [number])[0]
+                digest.update(cache.augmented(streams, clip, views, number, torch.device("cpu")).numpy().tobytes())
     return digest.hexdigest()
 
 

@@ -95,7 +95,7 @@ def _shown(root: Path, clip: Clip, problems: tuple[str, ...], sections: Any) -> 
         frames = tuple(
             _frame(picture, name, clip, face.margin) for picture, name in zip(found.pictures, found.names, strict=True)
         )
-        seen = cropped(found, root, clip, clips, face, CROP, None)
+        seen = cropped(found, root, clip, clips, face, CROP)
     except (Unreadable, OSError) as error:
         return Shown(clip, problems, error=str(error).replace(f"{root}/", ""))
     middle = FRAMES // 2

@@ -1,4 +1,4 @@
-"""The two streams a model sees of a clip: the face, and its context; cropped, resized and augmented.
+"""The two streams a model sees of a clip: the face, and its context; cropped and resized.
 
 Boxes are rounded outwards to whole pixels and letterboxes are even on both sides, so that flipping a crop is the same
 as flipping the picture and its box.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -44,7 +44,7 @@ class Streams:
 def views_of(
     root: Path, clip: Clip, clips: Clips, face: Face, size: int, rngs: Sequence[Generator | None]
 ) -> list[Streams]:
-    """The streams of several views of a clip, one for each of `rngs`, from decoding it once."""
+    """The streams of several views of a clip, one for each of `rngs`, which draw its frames, from decoding it once."""
     views: list[NDArray[np.int64]] = []
 
     def pick(count: int) -> NDArray[np.int64]:
@@ -56,25 +56,20 @@ def views_of(
         int(i): (picture, name) for i, picture, name in zip(found.indices, found.pictures, found.names, strict=True)
     }
     made = []
-    for indices, rng in zip(views, rngs, strict=True):
+    for indices in views:
         seen = [frames[int(i)] for i in indices]
         view = Frames([picture for picture, _ in seen], indices, [name for _, name in seen], found.count, found.seconds)
-        made.append(cropped(view, root, clip, clips, face, size, rng))
+        made.append(cropped(view, root, clip, clips, face, size))
     return made
 
 
-def cropped(
-    frames: Frames, root: Path, clip: Clip, clips: Clips, face: Face, size: int, rng: Generator | None
-) -> Streams:
+def cropped(frames: Frames, root: Path, clip: Clip, clips: Clips, face: Face, size: int) -> Streams:
     """The face and the context of a clip's frames, each `size` x `size`.
 
     Face: the box and `face.margin` pixels around it, clamped to the picture and squeezed to a square. Context, by
     `clips.context`, letterboxed so that places and postures keep their proportions: the whole frame; the frame with
-    the face box (without margin, as in CAER-Net) blacked out; or the clip's body box. With `rng` the clip is augmented:
-    rotation, flip and grey are drawn once and are the same for all frames of both streams. They are applied to the
-    crops; for a flip that equals flipping picture and box together.
+    the face box (without margin, as in CAER-Net) blacked out; or the clip's body box.
     """
-    change = _augmentation(clips, size, rng) if rng is not None else lambda picture: picture
     faces, contexts, counts = [], [], Counter[str]()
     for picture, name in zip(frames.pictures, frames.names, strict=True):
         box = face_box(clip.face or {}, name, picture, counts)
@@ -83,8 +78,8 @@ def cropped(
         area = pixels(box, picture, face.margin) if box else _stand_in(face.missing, picture)
         if box is None:
             counts[face.missing] += 1
-        faces.append(change(_squeezed(_crop(picture, area), size)))
-        contexts.append(change(_letterboxed(_context(picture, clips.context, box, clip.body, counts), size)))
+        faces.append(_squeezed(_crop(picture, area), size))
+        contexts.append(_letterboxed(_context(picture, clips.context, box, clip.body, counts), size))
     return Streams(np.stack(faces), np.stack(contexts), +counts, frames.count)
 
 
@@ -186,20 +181,3 @@ def _resized(picture: Picture, width: int, height: int) -> Picture:
     shrinks = picture.shape[1] >= width and picture.shape[0] >= height
     how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR  # area averages, so small crops don't alias
     return cast(Picture, cv2.resize(picture, (width, height), interpolation=how))
-
-
-def _augmentation(clips: Clips, size: int, rng: Generator) -> Callable[[Picture], Picture]:
-    """One draw for a clip. All three numbers are always drawn, so one knob doesn't change another's luck."""
-    angle, flip, grey = rng.uniform(-1, 1) * clips.rotation, rng.random() < clips.flip, rng.random() < clips.grey
-    turn = cv2.getRotationMatrix2D(((size - 1) / 2, (size - 1) / 2), angle, 1)
-
-    def change(picture: Picture) -> Picture:
-        if angle:
-            picture = cast(Picture, cv2.warpAffine(picture, turn, (size, size), flags=cv2.INTER_LINEAR))
-        if flip:
-            picture = picture[:, ::-1]
-        if grey:
-            picture = np.repeat(cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
-        return picture
-
-    return change

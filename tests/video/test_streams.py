@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from pathlib import Path
 
 import numpy as np
@@ -130,43 +129,6 @@ def test_without_a_usable_body_box_the_context_is_the_frame_and_counted(tmp_path
     found = streams(tmp_path, clip, Clips(frames=4, context="body"), centred(), 8, None)
     assert found.boxes == {"center-crop": 4, "body: full-frame": 4}
     assert (found.context == streams(tmp_path, clip, plain_clips, centred(), 8, None).context).all()
-
-
-def test_a_flip_mirrors_both_streams_with_the_box_in_its_place(tmp_path: Path) -> None:
-    picture = half_and_half()
-    picture[10:20, 0:4] = (0, 255, 0)  # a green ear, far left
-    folder(tmp_path / "clip", [picture] * 4)
-    clip = Clip("clip", "clip", 0, "train", face={"": (0.0, 0.0, 20.0, 30.0)})
-    always = Clips(frames=4, rotation=0.0, flip=1.0, grey=0.0)
-    seen = streams(tmp_path, clip, plain_clips, centred(margin=0), 30, np.random.default_rng(0))
-    flipped = streams(tmp_path, clip, always, centred(margin=0), 30, np.random.default_rng(0))
-    assert (flipped.face == seen.face[:, :, ::-1]).all()
-    assert (flipped.context == seen.context[:, :, ::-1]).all()
-    assert flipped.face[0, 15, -1].tolist() == [0, 255, 0], "the same ear, now on the right of the same face"
-
-
-def test_augmentation_is_one_draw_for_a_clip_and_both_its_streams(tmp_path: Path) -> None:
-    folder(tmp_path / "clip", [half_and_half(40, 40)] * 9)
-    clip = Clip("clip", "clip", 0, "train", face={"": (0.0, 0.0, 40.0, 40.0)})
-    clips = Clips(frames=4, rotation=30.0, flip=0.5, grey=0.3)
-    for seed in range(8):
-        found = streams(tmp_path, clip, clips, centred(margin=0), 20, np.random.default_rng(seed))
-        assert (found.face == found.face[:1]).all()
-        assert (found.face == found.context).all()
-        again = streams(tmp_path, clip, clips, centred(margin=0), 20, np.random.default_rng(seed))
-        assert (again.face == found.face).all()
-
-
-def test_each_augmentation_knob_turns(tmp_path: Path) -> None:
-    folder(tmp_path / "clip", [half_and_half()] * 4)
-    clip = Clip("clip", "clip", 0, "train")
-    looks = [
-        streams(tmp_path, clip, clips, centred(), 16, np.random.default_rng(3)).context
-        for clips in (plain_clips, Clips(4, rotation=20.0, flip=0.0, grey=0.0),
-                      Clips(4, rotation=0.0, flip=1.0, grey=0.0), Clips(4, rotation=0.0, flip=0.0, grey=1.0))
-    ]  # fmt: skip
-    assert all((a != b).any() for a, b in itertools.combinations(looks, 2))
-    assert (looks[3][..., 0] == looks[3][..., 2]).all()
 
 
 @settings(max_examples=25, deadline=None)

@@ -7,21 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from harness.loading import FeatureSplit
+from harness.loading import Split
 from harness.methods.dc import Decorrelation
 from sentinels.defects import Defect
 
 
 def _one_broken_clip(patch: pytest.MonkeyPatch, folder: Path) -> Iterable[str]:
     """One clip's cached features hold a NaN."""
-    build = FeatureSplit.__init__
+    build = Split.__init__
 
-    def init(self, index, features, device):
-        build(self, index, features, device)
+    def init(self, index, stored, device, clips):
+        build(self, index, stored, device, clips)
         self.face = self.face.clone()
         self.face[:, 0, 0, 0] = float("nan")
 
-    patch.setattr(FeatureSplit, "__init__", init)
+    patch.setattr(Split, "__init__", init)
     return ()
 
 
