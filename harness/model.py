@@ -77,6 +77,11 @@ class VideoModel(nn.Module):
     def classes(self) -> int:
         return len(self.descriptions)
 
+    def frozen(self) -> tuple[nn.Module, ...]:
+        """The towers of the CLIP model that no training changes."""
+        trains = self.trunk is None or self.settings.trunk == "trainable"
+        return (self.tower,) if trains else (self.tower, self.trunk)  # type: ignore[return-value]
+
     def train(self, mode: bool = True) -> VideoModel:
         super().train(mode)
         if self.trunk is not None and self.settings.trunk == "frozen":

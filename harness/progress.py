@@ -99,6 +99,13 @@ class RunBar:
     def alarm(self, row: dict[str, Any]) -> None:
         self.board.alarm(self.name, row)
 
+    def note(self, line: str) -> None:
+        self.board.say(f"  {self.name}: {line}")
+
+    def resumed(self, epoch: int, step: int) -> None:
+        self.bar.update(epoch * self.steps + step)
+        self.note(f"goes on at epoch {epoch + 1}, step {step + 1}")
+
     def close(self) -> None:
         self.bar.close()
 

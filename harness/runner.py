@@ -1,15 +1,14 @@
-"""One run from its spec to its stored result: builds splits and learner, trains, writes the run's folder.
+"""One run from its spec to its stored result: builds splits and learner, trains, tries again what can pass.
 
-A failing run is recorded with its traceback and the grid goes on; `result.json` is written last, so a run
-folder without it is unfinished, whatever else it holds.
+A failing run is recorded with its traceback, and the grid goes on.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+import gc
 import math
-import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
@@ -18,20 +17,20 @@ from typing import Any
 
 import datasets as hf
 import numpy as np
-import pyarrow
-import pyarrow.parquet
 import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
-from harness import evaluation, manifest, store, training, trunk, weights
-from harness.cache import Features, Tower, Views, features
+from harness import evaluation, manifest, retry, training, trunk, weights
+from harness.cache import Stored, Tower, Views, crops, features
+from harness.checkpoint import Keeper
 from harness.clips import SPLITS, Clip, as_dataset
 from harness.environment import describe, precision
 from harness.errors import BadInput
 from harness.grid import Grid
 from harness.learner import Learner, components_of
-from harness.loading import FeatureSplit, PixelSplit, Split, readable
+from harness.leases import Commit
+from harness.loading import Split
 from harness.model import VideoModel
 from harness.plan import Copy, Run
 from harness.probe import Probe, probes, twins
@@ -42,6 +41,7 @@ from harness.shelf import Progress
 from harness.training import Outcome, Viewer
 from harness.video import Unreadable
 from harness.watch import Alarm, Alarmed, Watch, as_row
+from harness.writing import History, Lost, Writer, predictions_of
 
 
 class Runner:
@@ -58,13 +58,13 @@ class Runner:
         placement: str,
         on_alarm: str,
         counter: Callable[[str], Progress],
+        save_every: float,
     ) -> None:
-        self.grid, self.copies, self.accelerator = grid, copies, accelerator
+        self.grid, self.copies, self.accelerator, self.save_every = grid, copies, accelerator, save_every
         self.placement, self.on_alarm, self.counter = placement, on_alarm, counter
         self.model: Model = grid.sections["model"]
         self._clip = functools.cache(lambda: trunk.load(self.model))
-        self._features = functools.cache(self._encode)  # mapped, not held
-        self._readable = functools.cache(self._read)
+        self._stored = functools.cache(self._store)  # mapped, not held
         self._index = functools.cache(self._as_dataset)
         self._probes = functools.cache(self._probe)
         self._manifest = functools.cache(self._hash)
@@ -76,12 +76,12 @@ class Runner:
         return self.model.trunk == "frozen" and not pixels
 
     def prepare(self, copy: str, *, cached: bool) -> None:
-        """Reads every clip of a copy before anybody trains: into the feature cache, or to know it can be read.
+        """Reads every clip of a copy into the cache before anybody trains: as features, or as crops.
 
         Raises `BadInput` naming the clip that can't be read, unless the settings say to skip it.
         """
         try:
-            self._features(copy) if cached else self._readable(copy)
+            self._stored(copy, cached)
         except Unreadable as error:
             mend = "replace the file, or leave such clips out, counted, with clips.unreadable=skip"
             raise BadInput("unreadable clip", str(error), mend) from error
@@ -95,48 +95,72 @@ class Runner:
         clips = sum(clip.split == "train" for clip in self.copies[run.copy].scan.clips)
         return math.ceil(clips / self.grid.sections["train"].batch_size)
 
-    def execute(self, run: Run, folder: Path, viewer: Viewer) -> dict[str, Any]:
-        """Trains a run and returns its stored result, `status` being `done` or `failed`."""
-        began, writes = time.monotonic(), self.accelerator.is_main_process
-        if writes:
-            store.write_json(folder / "spec.json", run.spec)
-            store.write_json(folder / "environment.json", describe(self.accelerator, self.placement))
-            store.write_lines(folder / "alarms.jsonl", [])
-        watch = self._watch(folder, viewer)
-        try:
-            result = self._train(run, folder, viewer, watch)
-        except (Alarmed, training.NotFinite) as error:  # raised by all processes together
-            result = {"status": "failed", "error": _describe_error(error)}
-        except Exception as error:
-            result = {"status": "failed", "error": _describe_error(error)}
-            if self.accelerator.num_processes > 1:  # the other processes wait for this one: end them all
-                store.write_json(folder / "result.json", self._result(run, began, watch, result))
+    def execute(self, run: Run, folder: Path, viewer: Viewer, commit: Commit) -> dict[str, Any]:
+        """Trains a run, from its checkpoint if it has one, and stores its result: `status` is `done` or `failed`.
+
+        A failure whose cause can pass is tried again, once. Raises `Lost`, and stores nothing, when `commit` says that
+        the run is not this process's any more; `KeyboardInterrupt`, with a checkpoint, when asked to stop.
+        """
+        writer = Writer(folder, commit, writes=self.accelerator.is_main_process)
+        writer.begin(run.spec, describe(self.accelerator, self.placement))
+        train, retried = self.grid.sections["train"], None
+        while True:
+            keeper = self._keeper(folder, viewer, train.accumulation)
+            watch = self._watch(writer, viewer)
+            try:
+                result, predictions = self._train(run, train, writer, viewer, watch, keeper)
+            except Lost:
                 raise
-        finally:
-            watch.sentinels.clear()  # they hold the learner
-            self.accelerator.free_memory()
-        result = self._result(run, began, watch, result)
-        if writes:
-            store.write_json(folder / "result.json", result)
+            except Exception as error:
+                result, predictions = {"status": "failed", "error": _describe_error(error)}, None
+                again = None if retried else retry.of(error, train)
+                together = not isinstance(error, Alarmed | training.NotFinite)  # those are raised by all processes
+                if self.accelerator.num_processes > 1 and together:  # the others wait for this one: end them all
+                    writer.end(self._result(run, keeper, watch, result), watch.alarms, None)
+                    raise
+            else:
+                again = None
+            finally:
+                watch.sentinels.clear()  # they hold the learner
+                self.accelerator.free_memory()
+            if again is None:
+                break
+            retried, train = again
+            viewer.note(f"{run.run_id}: {retried['why']}; {retried['how']}")
+        result |= {"retried": retried} if retried else {}
+        writer.end(self._result(run, keeper, watch, result), watch.alarms, predictions)
+        keeper.clear()
         return result
 
-    def _train(self, run: Run, folder: Path, viewer: Viewer, watch: Watch) -> dict[str, Any]:
-        copy, settings = self.copies[run.copy], recording(self.grid.sections["train"])
+    def _train(
+        self, run: Run, train: Train, writer: Writer, viewer: Viewer, watch: Watch, keeper: Keeper
+    ) -> tuple[dict[str, Any], bytes]:
+        copy, settings = self.copies[run.copy], recording(train)
         splits, counts, reading = self._data(run.copy, self.cached(run))
         watch.reading(reading)
         learner = self._learner(run, self._clip() if self.model.trunk == "frozen" else trunk.load(self.model))
-        metric = settings.metric or copy.adapter.metric
-        history = _History(folder, self.accelerator.is_main_process)
-        outcome = training.train(learner, splits, settings, metric, run.seed, self.accelerator, viewer, history, watch)
+        metric, history = settings.metric or copy.adapter.metric, History(writer)
+        outcome = training.train(
+            learner, splits, settings, metric, run.seed, self.accelerator, viewer, history, watch, keeper
+        )
         labels = {name: splits[name].labels_on_cpu for name in outcome.probabilities}
-        if self.accelerator.is_main_process:
-            _write_predictions(folder / "predictions.parquet", splits, labels, outcome)
-        return {
+        result = {
             "status": "done",
             "manifest": self._manifest(run.copy),
             "counts": counts,
             **_scores(outcome, labels, settings, metric, copy),
         }
+        return result, predictions_of(splits, outcome)
+
+    def _keeper(self, folder: Path, viewer: Viewer, accumulation: int) -> Keeper:
+        setting = {
+            "processes": self.accelerator.num_processes,
+            "precision": precision(self.accelerator),
+            "device": self.accelerator.device.type,
+            "accumulation": accumulation,
+            "torch": str(torch.__version__),
+        }
+        return Keeper(folder / "checkpoint", self.accelerator, self.save_every, setting, viewer.note)
 
     def _learner(self, run: Run, clip: trunk.Clip) -> Learner:
         descriptions = self.copies[run.copy].adapter.descriptions()
@@ -149,16 +173,10 @@ class Runner:
         copy, device = self.copies[name], self.accelerator.device
         splits: dict[str, Split] = {}
         boxes, lost = Counter[str](), []
-        if cached:
-            for split, found in self._features(name).items():
-                splits[split] = FeatureSplit(self._rows(name, found.clips), found, device)
-                boxes.update(found.boxes)
-                lost += found.unreadable
-        else:
-            for split, (clips, how, missing) in self._readable(name).items():
-                splits[split] = PixelSplit(self._rows(name, clips), copy.scan.root, self._views(name), device)
-                boxes.update(how)
-                lost += missing
+        for split, found in self._stored(name, cached).items():
+            splits[split] = Split(self._rows(name, found.clips), found, device, self.grid.sections["clips"])
+            boxes.update(found.boxes)
+            lost += found.unreadable
         counts = {
             "boxes": dict(boxes),
             "unreadable": len(lost),
@@ -179,39 +197,41 @@ class Runner:
             probes=self._probes(name),
             cropped=copy.adapter.stand_in == "full-frame",
         )
+        gc.collect()
+        gc.freeze()  # what outlives the runs is not walked through again after each of them
         return splits, counts, reading
 
-    def _watch(self, folder: Path, viewer: Viewer) -> Watch:
+    def _watch(self, writer: Writer, viewer: Viewer) -> Watch:
         """The run's sentinels, whose alarms are written and shown as they are raised."""
-        rows: list[dict[str, Any]] = []
 
         def tell(alarm: Alarm) -> None:
-            rows.append(as_row(alarm))
-            if self.accelerator.is_main_process:
-                store.write_lines(folder / "alarms.jsonl", rows)
-                viewer.alarm(rows[-1])
+            writer.alarms(watch.alarms)
+            if writer.writes:
+                viewer.alarm(as_row(alarm))
 
         gather = gather_object if self.accelerator.num_processes > 1 else list
-        return Watch(self.grid.sentinels, tell, stop=self.on_alarm == "stop", gather=gather)
+        watch = Watch(self.grid.sentinels, tell, stop=self.on_alarm == "stop", gather=gather)
+        return watch
 
-    def _encode(self, copy: str) -> dict[str, Features]:
-        """The features of a copy's splits, computed now unless the cache has them."""
+    def _store(self, copy: str, cached: bool) -> dict[str, Stored]:
+        """The rows of a copy's splits, made unless the cache has them: features, or crops for a trunk that trains."""
         scan, probes, views = self.copies[copy].scan, self._probes(copy), self._views(copy)
         tower = Tower(
             load=lambda: self._clip().trunk.to(self.accelerator.device),
             weights=weights.name_of(self.model),
+            width=self._clip().width,
             precision=precision(self.accelerator),
             autocast=self.accelerator.autocast,
         )
-        return {
-            split: features(scan, split, views, tower, probes, self.counter(f"features of {copy} {split}"))
-            for split in SPLITS
-        }
-
-    def _read(self, copy: str) -> dict[str, tuple[list[Clip], dict[str, int], list[str]]]:
-        """What of a copy's splits can be decoded."""
-        scan, views, probes = self.copies[copy].scan, self._views(copy), self._probes(copy)
-        return {split: readable(scan, split, views, probes) for split in SPLITS}
+        found = {}
+        for split in SPLITS:
+            progress = self.counter(f"{'features' if cached else 'frames'} of {copy} {split}")
+            found[split] = (
+                features(scan, split, views, tower, probes, progress)
+                if cached
+                else crops(scan, split, views, probes, progress)
+            )
+        return found
 
     def _probe(self, copy: str) -> dict[str, Probe]:
         """A closer look at each medium of a copy, from the cache where it has not changed."""
@@ -233,7 +253,7 @@ class Runner:
     def _views(self, copy: str) -> Views:
         return Views(self.grid.sections["clips"], self.copies[copy].face, self._clip().size)
 
-    def _result(self, run: Run, began: float, watch: Watch, result: dict[str, Any]) -> dict[str, Any]:
+    def _result(self, run: Run, keeper: Keeper, watch: Watch, result: dict[str, Any]) -> dict[str, Any]:
         return {
             "run_id": run.run_id,
             "dataset": run.dataset,
@@ -243,22 +263,11 @@ class Runner:
             "selection": self.grid.sections["train"].selection,
             "alarms": len(watch.alarms),
             "errors": len(watch.errors),
-            "duration_s": round(time.monotonic() - began, 3),
+            "resumed": keeper.resumed,
+            "unsaved": keeper.unsaved,
+            "duration_s": round(keeper.seconds, 3),
             **result,
         }
-
-
-class _History(list):
-    """A list of rows that is on disk whole after every `append`."""
-
-    def __init__(self, folder: Path, writes: bool) -> None:
-        super().__init__()
-        self.folder, self.writes = folder, writes
-
-    def append(self, row: dict[str, Any]) -> None:
-        super().append(row)
-        if self.writes:
-            store.write_lines(self.folder / "history.jsonl", self)
 
 
 def _scores(
@@ -279,25 +288,6 @@ def _scores(
         "per_class": per_class,
         "confusion": confusion,
     }
-
-
-def _write_predictions(path: Path, splits: dict[str, Split], labels: dict[str, np.ndarray], outcome: Outcome) -> None:
-    tables = [
-        pyarrow.table(
-            {
-                "clip_id": splits[name].index["id"][:],
-                "split": [name] * len(probabilities),
-                "epoch": np.full(len(probabilities), outcome.epoch, dtype=np.int32),
-                "label": labels[name].astype(np.int32),
-                "prediction": probabilities.argmax(1).astype(np.int32),
-                "probabilities": probabilities.astype(np.float32).tolist(),
-            }
-        )
-        for name, probabilities in outcome.probabilities.items()
-    ]
-    sink = pyarrow.BufferOutputStream()
-    pyarrow.parquet.write_table(pyarrow.concat_tables(tables), sink)
-    store.write_bytes(path, sink.getvalue().to_pybytes())
 
 
 def _describe_error(error: Exception) -> dict[str, str]:

@@ -8,6 +8,7 @@ so that one process or two, one micro-batch or four, train the same. Who trains 
 from __future__ import annotations
 
 import math
+import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -17,9 +18,10 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from accelerate import Accelerator
-from torch import Tensor
+from torch import Tensor, nn
 
 from harness import evaluation
+from harness.checkpoint import Keeper, State
 from harness.learner import Learner, Loss
 from harness.loading import Split, as_picks
 from harness.methods import Batch, Context, Trace
@@ -29,7 +31,7 @@ from harness.sharing import Share, epoch_picks, gather, share
 from harness.tally import Tally
 from harness.watch import Watch
 
-EVALUATION_BATCH = 128  # clips; has no influence on any number
+EVALUATION_BATCH = {"features": 128, "pixels": 16}  # clips; has no influence on any number
 
 
 class NotFinite(Exception):
@@ -42,16 +44,34 @@ class Viewer(Protocol):
     def step(self, epoch: int, live: Callable[[], dict[str, str]]) -> None: ...
     def epoch(self, row: dict[str, Any]) -> None: ...
     def alarm(self, row: dict[str, Any]) -> None: ...
+    def note(self, line: str) -> None: ...
+    def resumed(self, epoch: int, step: int) -> None: ...
 
 
 @dataclass
 class Outcome:
-    """What a run leaves: its history and, for `val` and `test`, probabilities `[N, K]` at the selected epoch."""
+    """What a run leaves: its history and, for `val` and `test`, probabilities `[N, K]` at the selected epoch.
+
+    `weights` are those of the selected epoch: all that training changes and evaluation reads.
+    """
 
     history: list[dict[str, Any]] = field(default_factory=list)
     epoch: int = -1
-    probabilities: dict[str, np.ndarray] = field(default_factory=dict)
     score: float = -math.inf
+    weights: dict[str, Tensor] = field(default_factory=dict, repr=False)
+    probabilities: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def consider(self, epoch: int, score: float, learner: Learner) -> None:
+        """Keeps the epoch's weights if it scores higher than all before it."""
+        if score > self.score:
+            self.score, self.epoch, self.weights = score, epoch, _weights(learner)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in ("epoch", "score", "weights")} | {"history": list(self.history)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.epoch, self.score, self.weights = state["epoch"], state["score"], state["weights"]
+        self.history[:] = state["history"]
 
 
 def train(
@@ -64,18 +84,32 @@ def train(
     viewer: Viewer,
     history: list[dict[str, Any]],
     watch: Watch,
+    keeper: Keeper | None = None,
 ) -> Outcome:
-    """Trains one run and evaluates the selected epoch; appends a row an epoch to `history` as it goes.
+    """Trains one run, from its checkpoint if `keeper` has one, and evaluates the selected epoch.
 
-    `selection = "val"` keeps the epoch with the best validation metric, `"last"` the last one; both read `test`
-    once, at the end. `"oracle"` chooses on test, as part of the field does, and is marked wherever it is shown.
+    Appends a row an epoch to `history` as it goes. `selection = "val"` keeps the epoch with the best validation metric,
+    `"last"` the last one; both read `test` once, at the end. `"oracle"` chooses on test, as part of the field does, and
+    is marked wherever it is shown. Raises `KeyboardInterrupt`, with a checkpoint written, when asked to stop.
     """
     chosen_on = "test" if settings.selection == "oracle" else "val"
     loop = _Loop(learner, splits["train"], settings, metric, seed, accelerator, viewer, watch)
-    outcome, kept = Outcome(history), {}
-    for epoch in range(settings.epochs):
+    outcome = Outcome(history)
+
+    def state() -> State:
+        return {"loop": loop.state_dict(), "outcome": outcome.state_dict(), "watch": watch.state_dict()}
+
+    def save() -> None:
+        if keeper is not None:
+            keeper.step(loop.at, loop.steps_done, state)
+
+    if keeper is not None and (begun := keeper.find()) is not None:
+        loop.load_state_dict(begun["loop"])
+        outcome.load_state_dict(begun["outcome"])
+        watch.load_state_dict(begun["watch"])
+    while loop.at < settings.epochs:
         began = time.monotonic()
-        row = loop.epoch(epoch)
+        row = loop.epoch(save)
         watch.evaluating()
         probabilities = predict(learner, splits[chosen_on], accelerator)
         row[chosen_on] = _scores(probabilities, splits[chosen_on])
@@ -83,10 +117,10 @@ def train(
         row["duration_s"] = round(time.monotonic() - began, 3)
         history.append(row)
         viewer.epoch(row)
-        score = row[chosen_on][metric] if settings.selection != "last" else float(epoch)
-        if score > outcome.score:
-            outcome.score, outcome.epoch, kept = score, epoch, _weights(learner)
-    missing = _restore(learner, kept)
+        outcome.consider(loop.at, row[chosen_on][metric] if settings.selection != "last" else float(loop.at), learner)
+        loop.advance()
+        save()
+    missing = _restore(learner, outcome.weights)
     outcome.probabilities = {name: predict(learner, splits[name], accelerator) for name in ("val", "test")}
     clips = {name: len(splits[name]) for name in outcome.probabilities}
     predictions = {name: len(rows) for name, rows in outcome.probabilities.items()}
@@ -95,7 +129,10 @@ def train(
 
 
 class _Loop:
-    """One run's learner, optimiser and training clips, and what happens to them epoch by epoch."""
+    """One run's learner, optimiser and training clips, and what happens to them epoch by epoch.
+
+    `at` is the epoch that trains, `steps_done` how many of its steps are behind it.
+    """
 
     def __init__(
         self,
@@ -113,31 +150,67 @@ class _Loop:
         optimizer = _optimizer(learner, settings)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: _rate(settings, epoch))
         self.model, self.optimizer = accelerator.prepare(learner, optimizer)
+        self.trained = [parameter for parameter in learner.parameters() if parameter.requires_grad]
         counts = torch.bincount(split.labels, minlength=split.classes)
         self.ctx = Context(model=learner.model, seed=seed, counts=counts)
         steps = math.ceil(len(split) / settings.batch_size)
         watch.setup(Setup(learner, _groups(learner, self.optimizer), settings, metric, steps))
+        self.at, self.steps_done = 0, 0
+        self.tally = Tally(split.classes, accelerator.device)
 
-    def epoch(self, epoch: int) -> dict[str, Any]:
-        """One pass over the training clips; the row that it adds to the history, without validation."""
-        ctx, settings, split = self.ctx, self.settings, self.split
+    def epoch(self, after_step: Callable[[], None]) -> dict[str, Any]:
+        """What is left of the epoch's pass over the training clips; the row of its history, without validation."""
+        ctx, settings, split, epoch = self.ctx, self.settings, self.split, self.at
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
-        torch.manual_seed(hash((ctx.seed, epoch, rank)) % 2**31)  # dropout: repeatable, different by process
+        if not self.steps_done:
+            torch.manual_seed(hash((ctx.seed, epoch, rank)) % 2**31)  # dropout: repeatable, different by process
         self.model.train()
-        self.tally = tally = Tally(split.classes, self.accelerator.device)
         steps = epoch_picks(split.labels_on_cpu, settings.batch_size, ctx.seed, epoch, self.learner.parts)
         shares = [share(step, rank, world, settings.accumulation) for step in steps]
-        batches = split.batches([micro.picks for micros in shares for micro in micros])
+        batches = split.batches([micro.picks for micros in shares[self.steps_done :] for micro in micros])
         self.order = np.array([at for step in steps for at, _ in step], dtype=np.int64)
         self.picked = np.bincount(split.labels_on_cpu[self.order], minlength=split.classes)
         ctx.epoch = epoch
-        for ctx.step, micros in enumerate(shares):
+        for ctx.step in range(self.steps_done, len(shares)):
             ctx.trace = Trace() if self.watch.due(ctx.step, len(shares)) else None
-            self.step(micros, batches, tally)
-            self.viewer.step(epoch, tally.live)
+            self.step(shares[ctx.step], batches, self.tally)
+            self.steps_done += 1
+            self.viewer.step(epoch, self.tally.live)
+            after_step()
         rates = {group["name"]: group["lr"] for group in self.optimizer.param_groups}
+        return {"epoch": epoch, "lr": rates, **self.tally.row(self.accelerator)}
+
+    def advance(self) -> None:
+        """On to the next epoch."""
         self.schedule.step()
-        return {"epoch": epoch, "lr": rates, **tally.row(self.accelerator)}
+        self.at, self.steps_done = self.at + 1, 0
+        self.tally = Tally(self.split.classes, self.accelerator.device)
+
+    def state_dict(self) -> State:
+        scaler = self.accelerator.scaler
+        return {
+            "at": self.at,
+            "steps_done": self.steps_done,
+            "learner": _trained(self.learner),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "scaler": scaler.state_dict() if scaler is not None else None,
+            "random": _random(self.accelerator.device),
+            "tally": self.tally.state_dict(),
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        self.at, self.steps_done = state["at"], state["steps_done"]
+        if odd := set(state["learner"]) ^ set(_trained(self.learner)):
+            raise RuntimeError(f"the checkpoint is of another network: {', '.join(sorted(odd))}; delete its folder")
+        self.learner.load_state_dict(state["learner"], strict=False)
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        if self.accelerator.scaler is not None:
+            self.accelerator.scaler.load_state_dict(state["scaler"])
+        self.tally.load_state_dict(state["tally"])
+        _set_random(state["random"], self.accelerator.device)
+        self.viewer.resumed(self.at, self.steps_done)
 
     def step(self, micros: list[Share], batches: Iterator[Batch], tally: Tally) -> None:
         """One optimiser step on this process's share of a global batch."""
@@ -153,7 +226,9 @@ class _Loop:
         if ctx.trace is not None:
             self.watch.step(Step(ctx, self.learner, loss, ctx.trace))
         if self.settings.clip_norm:
-            tally.norm(accelerator.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm))
+            if accelerator.scaler is not None:
+                accelerator.unscale_gradients(self.optimizer)
+            tally.norm(nn.utils.clip_grad_norm_(self.trained, self.settings.clip_norm, foreach=True))
         self.optimizer.step()
         tally.skipped += bool(getattr(self.optimizer, "step_was_skipped", False))
         self.optimizer.zero_grad()
@@ -175,7 +250,7 @@ class _Loop:
             labels=split.labels_on_cpu,
             rates=row["lr"],
             learner=self.learner,
-            steps=self.ctx.step + 1,
+            steps=self.steps_done,
             skipped=tally.skipped,
             scale=scaler.get_scale() if (scaler := self.accelerator.scaler) is not None else None,
         )
@@ -193,7 +268,8 @@ def predict(learner: Learner, split: Split, accelerator: Accelerator) -> np.ndar
     """Probabilities `[N, K]` of every clip of a split, each exactly once, whatever the number of processes."""
     learner.eval()
     positions = np.array_split(np.arange(len(split)), accelerator.num_processes)[accelerator.process_index]
-    chunks = [positions[at : at + EVALUATION_BATCH] for at in range(0, len(positions), EVALUATION_BATCH)]
+    size = EVALUATION_BATCH[split.level]
+    chunks = [positions[at : at + size] for at in range(0, len(positions), size)]
     rows = [torch.zeros(0, split.classes, device=accelerator.device)]
     with accelerator.autocast():
         for batch in split.batches([as_picks(chunk, [None] * len(chunk)) for chunk in chunks]):
@@ -212,8 +288,8 @@ def _scores(probabilities: np.ndarray, split: Split) -> dict[str, float]:
 def _optimizer(learner: Learner, settings: Train) -> torch.optim.Optimizer:
     groups = learner.groups(settings)
     if settings.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=settings.lr, momentum=settings.momentum)
-    return torch.optim.AdamW(groups, lr=settings.lr, betas=(settings.momentum, 0.999))
+        return torch.optim.SGD(groups, lr=settings.lr, momentum=settings.momentum, fused=True)
+    return torch.optim.AdamW(groups, lr=settings.lr, betas=(settings.momentum, 0.999), fused=True)
 
 
 def _groups(learner: Learner, optimizer: Any) -> tuple[Group, ...]:
@@ -237,6 +313,38 @@ def _rate(settings: Train, epoch: int) -> float:
     if settings.schedule == "steps":
         return 0.1 ** sum(epoch >= milestone for milestone in settings.milestones)
     return 1.0
+
+
+# ── what a checkpoint holds ─────────────────────────────────────────────────────────────────────────────────
+
+
+def _trained(learner: Learner) -> dict[str, Any]:
+    """The learner's state without the towers of the CLIP model that never change: they come from its weights."""
+    frozen = {id(tensor) for tower in learner.model.frozen() for tensor in tower.state_dict(keep_vars=True).values()}
+    state = learner.state_dict(keep_vars=True)
+    kept = {name: value for name, value in state.items() if id(value) not in frozen}
+    return {name: value.detach() if isinstance(value, Tensor) else value for name, value in kept.items()}
+
+
+def _random(device: torch.device) -> dict[str, Any]:
+    """The state of the generators from which dropout, and whatever a component draws, comes."""
+    kind, keys, *rest = np.random.get_state(legacy=True)
+    cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": cuda,
+        "numpy": (kind, np.asarray(keys).tolist(), *rest),
+        "python": random.getstate(),
+    }
+
+
+def _set_random(state: dict[str, Any], device: torch.device) -> None:
+    torch.set_rng_state(state["torch"])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(state["cuda"], device)
+    kind, keys, *rest = state["numpy"]
+    np.random.set_state((kind, np.array(keys, dtype=np.uint32), *rest))
+    random.setstate(state["python"])
 
 
 def _weights(learner: Learner) -> dict[str, Tensor]:

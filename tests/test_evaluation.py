@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.evaluation import confusion, measure, recalls
+from harness.evaluation import METRICS, confusion, measure, recalls
 
 cases = st.tuples(st.integers(1, 40), st.integers(2, 6), st.integers(0, 10_000))
 
@@ -38,3 +38,13 @@ def test_calibration_error_is_the_gap_between_confidence_and_accuracy():
     y = np.array([0] * 6 + [1] * 4)
     assert measure(p, y, ("ece",))["ece"] == pytest.approx(0.3, abs=1e-6)
     assert measure(p, np.zeros(10, dtype=int), ("ece",))["ece"] == pytest.approx(0.1, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_each_is_an_evaluate_metric_that_counts_the_same_in_pieces(name):
+    rng = np.random.default_rng(0)
+    p, y = rng.dirichlet(np.ones(3), 20).astype(np.float32), rng.integers(0, 3, 20)
+    metric = METRICS[name](keep_in_memory=True)
+    for piece in (slice(0, 7), slice(7, 20)):
+        metric.add_batch(predictions=p[piece], references=y[piece])
+    assert metric.compute()["value"] == measure(p, y, (name,))[name]

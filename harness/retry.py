@@ -1,0 +1,41 @@
+"""Which failures are worth a second try, and how it differs from the first.
+
+Out of memory: the same run in micro-batches of half the size. The global batch stays, so it trains the same. A read
+that failed: as it was, from the last checkpoint. Everything else would only fail again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import torch
+
+from harness.protocol import Train
+
+NO_MEMORY = (
+    "out of memory",
+    "can't allocate memory",
+    "not enough memory",
+)  # of torch's allocators, where it is no type
+
+
+def of(error: Exception, train: Train) -> tuple[dict[str, str], Train] | None:
+    """Why and how to try again, and with which settings; None where that is no use."""
+    if _no_memory(error):
+        micro = math.ceil(train.batch_size / train.accumulation)
+        if micro < 2:
+            return None
+        smaller = dataclasses.replace(train, accumulation=math.ceil(train.batch_size / (micro // 2)))
+        why = f"out of memory with micro-batches of {micro} clips"
+        how = f"tried again with micro-batches of {micro // 2} (train.accumulation={smaller.accumulation})"
+        return {"why": why, "how": how}, smaller
+    if isinstance(error, OSError):
+        return {"why": f"a file could not be read or written ({error})", "how": "tried again"}, train
+    return None
+
+
+def _no_memory(error: Exception) -> bool:
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in NO_MEMORY)

@@ -1,0 +1,97 @@
+"""What a run leaves in its folder, written while the run is this process's to write and never after.
+
+Each file is written under the run's lease. `result.json` comes last: a folder without it is unfinished, whatever else
+it holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+
+from harness import store
+from harness.leases import Commit
+from harness.loading import Split
+from harness.training import Outcome
+from harness.watch import Alarm, as_row
+
+
+class Lost(Exception):
+    """Another process has taken the run over while this one stood still."""
+
+
+class Writer:
+    """Writes one run's folder; where the process is not the one that `writes` (of several that train it), nothing."""
+
+    def __init__(self, folder: Path, commit: Commit, *, writes: bool) -> None:
+        self.folder, self.commit, self.writes = folder, commit, writes
+
+    def begin(self, spec: Mapping[str, Any], environment: Mapping[str, Any]) -> None:
+        self._write({"spec.json": spec, "environment.json": environment, "alarms.jsonl": []})
+
+    def alarms(self, alarms: list[Alarm]) -> None:
+        self._write({"alarms.jsonl": list(map(as_row, alarms))})
+
+    def history(self, rows: list[dict[str, Any]]) -> None:
+        self._write({"history.jsonl": rows})
+
+    def end(self, result: Mapping[str, Any], alarms: list[Alarm], predictions: bytes | None) -> None:
+        """Predictions as `predictions_of` makes them; a failed run has none."""
+        before = {} if predictions is None else {"predictions.parquet": predictions}
+        self._write({"alarms.jsonl": list(map(as_row, alarms)), **before, "result.json": result})
+
+    def _write(self, files: Mapping[str, Any]) -> None:
+        """Raises `Lost` where the run is somebody else's by now."""
+        if not self.writes:
+            return
+        with self.commit() as mine:
+            if not mine:
+                raise Lost(f"{self.folder.name} was taken over by another process")
+            for name, value in files.items():
+                _put(self.folder / name, value)
+
+
+def _put(path: Path, value: Any) -> None:
+    if isinstance(value, bytes):
+        store.write_bytes(path, value)
+    elif isinstance(value, list):
+        store.write_lines(path, value)
+    else:
+        store.write_json(path, value)
+
+
+class History(list):
+    """Rows of a run, an epoch each, on disk whole after every `append`."""
+
+    def __init__(self, writer: Writer) -> None:
+        super().__init__()
+        self.writer = writer
+
+    def append(self, row: dict[str, Any]) -> None:
+        super().append(row)
+        self.writer.history(self)
+
+
+def predictions_of(splits: dict[str, Split], outcome: Outcome) -> bytes:
+    """`predictions.parquet`: a row a clip of each split that was predicted."""
+    tables = [
+        pyarrow.table(
+            {
+                "clip_id": splits[name].index["id"][:],
+                "split": [name] * len(probabilities),
+                "epoch": np.full(len(probabilities), outcome.epoch, dtype=np.int32),
+                "label": splits[name].labels_on_cpu.astype(np.int32),
+                "prediction": probabilities.argmax(1).astype(np.int32),
+                "probabilities": probabilities.astype(np.float32).tolist(),
+            }
+        )
+        for name, probabilities in outcome.probabilities.items()
+    ]
+    sink = pyarrow.BufferOutputStream()
+    pyarrow.parquet.write_table(pyarrow.concat_tables(tables), sink)
+    return sink.getvalue().to_pybytes()
