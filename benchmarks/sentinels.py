@@ -24,12 +24,12 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from conftest import Silent, in_memory, make_watch
 
 from harness import grammar, plugins, training, trunk
-from harness.cache import Features
+from harness.cache import Stored
 from harness.clips import Clip, Scan, as_dataset
 from harness.learner import Learner, components_of
-from harness.loading import FeatureSplit
+from harness.loading import Split
 from harness.model import VideoModel
-from harness.protocol import Model, Train
+from harness.protocol import Clips, Model, Train
 from harness.watch import Watch
 
 CLASSES = ("happy", "sad", "angry")
@@ -48,20 +48,20 @@ def vit_b_32() -> trunk.Clip:
     return trunk.Clip(model, open_clip.get_tokenizer("ViT-B-32"), 224, 512, tower)
 
 
-def splits(width: int, clips: int) -> dict[str, FeatureSplit]:
+def splits(width: int, clips: int) -> dict[str, Split]:
     rng = torch.Generator().manual_seed(0)
 
-    def split(name: str, size: int) -> FeatureSplit:
+    def split(name: str, size: int) -> Split:
         rows = [Clip(f"{name}/{i}", "", i % 3, name) for i in range(size)]
         index = as_dataset(Scan(Path(), rows, [], {}, False, name), CLASSES)
         centre = torch.tensor([clip.label for clip in rows], dtype=torch.float32)[None, :, None, None]
         face, context = (in_memory(centre + torch.randn(1, size, 16, width, generator=rng)) for _ in range(2))
-        return FeatureSplit(index, Features(rows, face, context, {}, []), torch.device("cpu"))
+        return Split(index, Stored(rows, face, context, {}, []), torch.device("cpu"), Clips())
 
     return {"train": split("train", clips), "val": split("val", clips // 4), "test": split("test", clips // 4)}
 
 
-def run(clip: trunk.Clip, data: dict[str, FeatureSplit], epochs: int, *, watched: bool) -> float:
+def run(clip: trunk.Clip, data: dict[str, Split], epochs: int, *, watched: bool) -> float:
     """Processor seconds of one run's training: on a shared machine they are steadier than the clock."""
     torch.manual_seed(0)
     learner = Learner(VideoModel(clip, Model(), SENTENCES, pixels=False), components_of(grammar.resolve(METHOD)))

@@ -21,7 +21,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
-from harness import evaluation, manifest, retry, training, trunk, weights
+from harness import __version__, evaluation, manifest, retry, training, trunk, weights
 from harness.cache import Stored, Tower, Views, crops, features
 from harness.checkpoint import Keeper
 from harness.clips import SPLITS, Clip, as_dataset
@@ -159,6 +159,7 @@ class Runner:
             "device": self.accelerator.device.type,
             "accumulation": accumulation,
             "torch": str(torch.__version__),
+            "harness": __version__,
         }
         return Keeper(folder / "checkpoint", self.accelerator, self.save_every, setting, viewer.note)
 

@@ -13,6 +13,9 @@ from torch import Tensor
 from harness import evaluation
 from harness.learner import Loss, row_entropy
 from harness.methods import Batch
+from harness.sentinels._memory import copied
+
+_KEPT = ("sums", "weights", "share", "confusion", "targets", "skipped")
 
 
 class Tally:
@@ -51,6 +54,19 @@ class Tally:
     def norm(self, value: Any) -> None:
         if value is not None:
             self.norms.append(torch.as_tensor(value).detach())
+
+    def state_dict(self) -> dict[str, Any]:
+        """This process's part of the epoch so far, for a checkpoint: plain data, copied, with tensors on the CPU."""
+        kept = {name: getattr(self, name) for name in _KEPT}
+        norms = torch.stack(self.norms) if self.norms else None  # one tensor, not a small one for each step
+        return copied({**kept, "norms": norms}, "cpu", "tally")
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from there, to the last bit."""
+        found = copied(state, self.share.device, "tally")
+        for name in _KEPT:
+            setattr(self, name, found[name])
+        self.norms = [] if found["norms"] is None else list(found["norms"])
 
     def row(self, accelerator: Accelerator) -> dict[str, Any]:
         """The epoch in plain numbers, over all processes."""

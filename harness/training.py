@@ -147,7 +147,7 @@ class _Loop:
     ) -> None:
         self.learner, self.split, self.settings = learner, split, settings
         self.accelerator, self.viewer, self.watch = accelerator, viewer, watch
-        optimizer = _optimizer(learner, settings)
+        optimizer = _optimizer(learner, settings, fused=accelerator.scaler is None)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: _rate(settings, epoch))
         self.model, self.optimizer = accelerator.prepare(learner, optimizer)
         self.trained = [parameter for parameter in learner.parameters() if parameter.requires_grad]
@@ -285,11 +285,12 @@ def _scores(probabilities: np.ndarray, split: Split) -> dict[str, float]:
 # ── optimiser ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _optimizer(learner: Learner, settings: Train) -> torch.optim.Optimizer:
+def _optimizer(learner: Learner, settings: Train, *, fused: bool) -> torch.optim.Optimizer:
+    """Not `fused` with a gradient scaler: it would leave out steps that overflow by itself, uncounted."""
     groups = learner.groups(settings)
     if settings.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=settings.lr, momentum=settings.momentum, fused=True)
-    return torch.optim.AdamW(groups, lr=settings.lr, betas=(settings.momentum, 0.999), fused=True)
+        return torch.optim.SGD(groups, lr=settings.lr, momentum=settings.momentum, fused=fused)
+    return torch.optim.AdamW(groups, lr=settings.lr, betas=(settings.momentum, 0.999), fused=fused)
 
 
 def _groups(learner: Learner, optimizer: Any) -> tuple[Group, ...]:
@@ -320,9 +321,11 @@ def _rate(settings: Train, epoch: int) -> float:
 
 def _trained(learner: Learner) -> dict[str, Any]:
     """The learner's state without the towers of the CLIP model that never change: they come from its weights."""
-    frozen = {id(tensor) for tower in learner.model.frozen() for tensor in tower.state_dict(keep_vars=True).values()}
-    state = learner.state_dict(keep_vars=True)
-    kept = {name: value for name, value in state.items() if id(value) not in frozen}
+    towers = [tower.state_dict(keep_vars=True).values() for tower in learner.model.frozen()]
+    fixed = {
+        id(tensor) for values in towers for tensor in values if not tensor.requires_grad
+    }  # a component may open one
+    kept = {name: value for name, value in learner.state_dict(keep_vars=True).items() if id(value) not in fixed}
     return {name: value.detach() if isinstance(value, Tensor) else value for name, value in kept.items()}
 
 

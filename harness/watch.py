@@ -3,14 +3,20 @@
 Alarms are written as they are raised, so that a run that is cut off has told what it knew. Steps are watched a
 few times an epoch (`WATCHED`): a defect that is there is there at any of them, and watching costs nothing at all
 others. Reading what was gathered happens once, at the end of the epoch.
+
+A run that goes on from a checkpoint has a new watch: it is shown the reading and the setup as any other, and then
+loads what the old one knew, whose alarms and memory take the place of its own.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import torch
 
 from harness import plugins
 from harness.sentinels import Ending, Epoch, Finding, Reading, Sentinel, Setup, Step
@@ -24,7 +30,7 @@ class Alarmed(Exception):
 
 @dataclass(frozen=True)
 class Alarm:
-    """A line of `alarms.jsonl`."""
+    """A line of `alarms.jsonl`, with `evidence` as it reads there."""
 
     sentinel: str
     severity: str
@@ -56,6 +62,7 @@ class Watch:
         self.tell, self.stop, self.gather = tell, stop, gather
         self.alarms: list[Alarm] = []
         self._told: set[tuple[str, str]] = set()
+        self._device = torch.device("cpu")
 
     def due(self, step: int, steps: int) -> bool:
         """Whether a step is watched: evenly spread ones, and the last, which is the uneven one."""
@@ -65,6 +72,7 @@ class Watch:
         self._raise((sentinel, sentinel.on_reading(reading)) for sentinel in self.sentinels)
 
     def setup(self, setup: Setup) -> None:
+        self._device = next(setup.learner.parameters()).device
         self._raise((sentinel, sentinel.on_setup(setup)) for sentinel in self.sentinels)
 
     def step(self, step: Step) -> None:
@@ -82,6 +90,29 @@ class Watch:
 
     def ending(self, ending: Ending) -> None:
         self._raise(((sentinel, sentinel.on_ending(ending)) for sentinel in self.sentinels), ending.epoch)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was told, and what this process's sentinels remember between two steps or epochs, for a checkpoint.
+
+        Plain data, copied, with tensors on the CPU, so that `torch.load(weights_only=True)` reads it. Raises `BadInput`
+        where a sentinel's memory is anything else.
+        """
+        return {
+            "alarms": [as_row(alarm) for alarm in self.alarms],
+            "told": sorted(self._told),
+            "sentinels": {sentinel.name: sentinel.state_dict() for sentinel in self.sentinels},
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on from there; call it after `reading` and `setup`. `alarms` are then those that were stored, no more.
+
+        A sentinel that was not there then begins with nothing remembered.
+        """
+        self.alarms = [Alarm(**row) for row in state["alarms"]]
+        self._told = set(state["told"])
+        for sentinel in self.sentinels:
+            if sentinel.name in state["sentinels"]:
+                sentinel.load_state_dict(state["sentinels"][sentinel.name], self._device)
 
     @property
     def errors(self) -> list[Alarm]:
@@ -107,7 +138,7 @@ class Watch:
 
 def _alarm(sentinel: Sentinel, finding: Finding, epoch: int | None, step: int | None) -> Seen:
     severity = sentinel.settings.severity or finding.severity or sentinel.severity
-    evidence = dict(finding.evidence)
+    evidence = json.loads(json.dumps(dict(finding.evidence)))
     return finding.about, Alarm(sentinel.name, severity, epoch, step, finding.message, evidence, finding.mend)
 
 

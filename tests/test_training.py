@@ -79,7 +79,7 @@ def test_evaluation_answers_every_clip_once_in_order(make_learner, splits):
     whole = training.predict(learner, splits["test"], Accelerator(cpu=True))
     assert whole.shape == (len(splits["test"]), 3)
     assert np.allclose(whole.sum(1), 1, atol=1e-5)
-    training.EVALUATION_BATCH, before = 2, training.EVALUATION_BATCH
+    training.EVALUATION_BATCH, before = {"features": 2}, training.EVALUATION_BATCH
     try:
         assert np.allclose(training.predict(learner, splits["test"], Accelerator(cpu=True)), whole, atol=1e-6)
     finally:

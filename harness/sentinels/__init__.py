@@ -6,7 +6,8 @@ each epoch (`on_step`), each epoch with its validation (`on_epoch`), and what is
 when an epoch's evaluation begins (`on_evaluation`). All but `on_step` and `on_evaluation` yield `Finding`s. `on_step`
 only gathers, in tensors on the device: nothing may be read there, since that would stop a GPU at every step;
 `on_epoch` reads. A setting that a sentinel looks at goes through `harness.settings.plain`, or it would count as used.
-Who calls the hooks is `harness.watch`.
+What `on_step`, `on_evaluation` and `on_epoch` leave in a sentinel is its `memory`: see there. Who calls the hooks is
+`harness.watch`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from harness.learner import Learner, Loss
 from harness.methods import Context, Trace
 from harness.probe import Probe
 from harness.protocol import Face, Train
+from harness.sentinels._memory import copied
 from harness.settings import knob
 
 SEVERITIES = ("error", "warning")
@@ -148,6 +150,11 @@ class Sentinel:
 
     A subclass sets `name`, `severity`, `watches` (a few words: what it observes), `reason` (why its thresholds are
     what they are) and, where it has thresholds, `Settings`; and defines the hooks that it needs.
+
+    `memory` names the attributes in which it gathers. A run that was cut off is read and set up again before it goes
+    on, so what `on_reading` and `on_setup` make (parameters, hooks on modules) is not remembered; the rest is, from
+    one step or epoch to the next, and what is not named here is forgotten without a word: the sentinel then goes on
+    as if it had seen nothing. Memory is plain data, see `harness.sentinels._memory`.
     """
 
     name: ClassVar[str] = ""
@@ -155,6 +162,7 @@ class Sentinel:
     watches: ClassVar[str] = ""
     reason: ClassVar[str] = ""
     failures: ClassVar[tuple[int, ...]] = ()  # of the numbered failures in docs/sentinels.md, those that it catches
+    memory: ClassVar[tuple[str, ...]] = ()
     Settings: ClassVar[type] = Watching
 
     def __init__(self, settings: Any) -> None:
@@ -165,6 +173,8 @@ class Sentinel:
         """What is wrong with a sentinel from outside; empty when nothing is."""
         if not (isinstance(cls.Settings, type) and issubclass(cls.Settings, Watching)):
             return "its Settings are no subclass of harness.sentinels.Watching, which has the severity"
+        if not (isinstance(cls.memory, tuple) and all(isinstance(name, str) for name in cls.memory)):
+            return f"its memory is no tuple of names of attributes: {cls.memory!r}"
         hooks = ("on_reading", "on_setup", "on_step", "on_evaluation", "on_epoch", "on_ending")
         if any(getattr(cls, hook) is not getattr(Sentinel, hook) for hook in hooks):
             return ""
@@ -187,6 +197,15 @@ class Sentinel:
 
     def on_ending(self, ending: Ending) -> Iterator[Finding]:
         yield from ()
+
+    def state_dict(self) -> dict[str, Any]:
+        """A copy of its memory, on the CPU. Raises `BadInput` where an attribute is more than plain data."""
+        return {name: copied(getattr(self, name), "cpu", f"{self.name}: {name}") for name in self.memory}
+
+    def load_state_dict(self, state: Mapping[str, Any], device: torch.device) -> None:
+        """Goes on with this memory, its tensors on the device of the run. Called when the run is set up."""
+        for name in self.memory:
+            setattr(self, name, copied(state[name], device, f"{self.name}: {name}"))
 
 
 def gradient_norm(parameters: list[nn.Parameter]) -> Tensor | None:

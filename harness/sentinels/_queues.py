@@ -17,24 +17,16 @@ from harness.settings import plain
 
 @dataclass(frozen=True)
 class Queue:
-    """A queue as a step finds it: copies, since the next step writes into it."""
+    """A queue as a step finds it. The next step writes into it: copy what is kept."""
 
     component: str
     labels: Tensor
     next: Tensor
 
-    @property
-    def size(self) -> int:
-        return len(self.labels)
-
 
 def queues_of(step: Step) -> list[Queue]:
     found = [(part.name, dict(part.named_buffers(recurse=False))) for part in step.learner.parts]
-    return [
-        Queue(name, own["labels"].clone(), own["next"].clone())
-        for name, own in found
-        if {"queue", "labels", "next"} <= own.keys()
-    ]
+    return [Queue(name, own["labels"], own["next"]) for name, own in found if {"queue", "labels", "next"} <= own.keys()]
 
 
 def masks_own_class(component: Component) -> bool:

@@ -20,5 +20,6 @@ def sums(tensors: Iterable[Tensor]) -> Tensor:
 
 def moved(before: Tensor, after: Tensor) -> list[bool]:
     """Which tensors differ between two calls of `sums`; one that was no number and still is none does not."""
+    after = after.to(before.device)  # no tensors at all have no device in common
     same = (before == after) | (before.isnan() & after.isnan())
     return (~same.all(dim=-1)).tolist()

@@ -17,6 +17,7 @@ class ClassCollapse(Sentinel):
 
     name = "class-collapse"
     severity = "warning"
+    memory = ("row",)
     watches = "which classes are predicted on the split that is scored each epoch"
     reason = (
         "one epoch with one class is no defect: on skewed classes healthy runs start with it, or pass through it. Two "

@@ -26,6 +26,8 @@ class DeadGradient(Sentinel):
         "since all gradients shrink together when the loss falls"
     )
 
+    memory = ("_seen", "_first")
+
     @dataclass(frozen=True)
     class Settings(Watching):
         collapse: float = knob(1e-6, "a part's share of the gradient against its share in epoch 0", low=0, high=1)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from harness.sentinels import Epoch, Finding, Sentinel, Step, Watching
-from harness.sentinels._targets import Kernel, flatness, kernels_of
+from harness.sentinels._targets import flatness, kernels_of
 from harness.settings import knob
 
 MARGIN = 1e-3  # by which another class must lead: the entries of a flat row differ by rounding alone
@@ -31,6 +31,7 @@ class FlatTarget(Sentinel):
         "under 10 % a warning"
     )
     failures = (1, 27)
+    memory = ("_kernels", "_targets")
 
     @dataclass(frozen=True)
     class Settings(Watching):
@@ -39,31 +40,31 @@ class FlatTarget(Sentinel):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
-        self._kernels: list[Kernel] = []
+        self._kernels: dict[str, tuple[Tensor, Tensor]] = {}  # component -> what it got and what it made of it
         self._targets: Tensor | None = None
 
     def on_step(self, step: Step) -> None:
-        self._kernels, self._targets = list(kernels_of(step)), step.loss.targets.detach()
+        self._kernels = {kernel.component: (kernel.before, kernel.after) for kernel in kernels_of(step)}
+        self._targets = step.loss.targets.detach()
 
     def on_epoch(self, epoch: Epoch) -> Iterator[Finding]:
-        for kernel in self._kernels:
-            entropy, dim = flatness(kernel.after), self.settings.dim
-            if entropy >= min(dim, self.settings.flat) > flatness(kernel.before):
-                yield self._flat(kernel, entropy)
+        for component, (before, after) in self._kernels.items():
+            entropy, dim = flatness(after), self.settings.dim
+            if entropy >= min(dim, self.settings.flat) > flatness(before):
+                yield self._flat(component, after, entropy)
         if self._targets is not None:
             yield from _elsewhere(self._targets)
 
-    def _flat(self, kernel: Kernel, entropy: float) -> Finding:
-        flat, mass = entropy >= self.settings.flat, float(kernel.after.diagonal().mean())
+    def _flat(self, component: str, target: Tensor, entropy: float) -> Finding:
+        flat, mass = entropy >= self.settings.flat, float(target.diagonal().mean())
         return Finding(
-            f"the target of {kernel.component} is all but uniform: {entropy:.1%} of the largest entropy, {mass:.2f} on "
-            f"the true class where uniform is {1 / len(kernel.after):.2f}. It teaches {1 - entropy:.1%} of what the "
-            "labels would: "
+            f"the target of {component} is all but uniform: {entropy:.1%} of the largest entropy, {mass:.2f} on "
+            f"the true class where uniform is {1 / len(target):.2f}. It teaches {1 - entropy:.1%} of what the labels "
+            "would: "
             + ("the loss will go to its floor with accuracy at chance" if flat else "expect to lose accuracy"),
-            f"make it sharper: lower {kernel.component}'s temperature or smoothing until the entropy is well under 90 "
-            "%",
-            {"entropy": round(entropy, 4), "true_mass": round(mass, 4), "component": kernel.component},
-            about=f"{kernel.component}, {'flat' if flat else 'dim'}",
+            f"make it sharper: lower {component}'s temperature or smoothing until the entropy is well under 90 %",
+            {"entropy": round(entropy, 4), "true_mass": round(mass, 4), "component": component},
+            about=f"{component}, {'flat' if flat else 'dim'}",
             severity="error" if flat else "warning",
         )
 

@@ -26,6 +26,7 @@ class FrozenGroup(Sentinel):
         "double its memory"
     )
     failures = (12, 21)
+    memory = ("_before", "_gradients", "_still_before")
 
     def on_setup(self, setup: Setup) -> Iterator[Finding]:
         self._groups = {group.name: dict(group.members) for group in setup.groups}

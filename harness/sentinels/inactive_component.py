@@ -40,6 +40,7 @@ class InactiveComponent(Sentinel):
         "it is not. Every component changes something at each step, so two epochs of watched steps are proof"
     )
     failures = (3,)
+    memory = ("_flags", "_active", "_seed")
 
     def __init__(self, settings: object) -> None:
         super().__init__(settings)
@@ -48,7 +49,7 @@ class InactiveComponent(Sentinel):
         self._own: dict[str, list[nn.Parameter]] = {}
         self._judged: dict[str, int] = {}  # component -> the epoch after which it is judged
         self._flags: dict[str, list[Tensor]] = {}
-        self._active: set[str] = set()
+        self._active: list[str] = []
         self._seed = 0
 
     def on_reading(self, reading: Reading) -> Iterator[Finding]:
@@ -57,7 +58,7 @@ class InactiveComponent(Sentinel):
 
     def on_setup(self, setup: Setup) -> Iterator[Finding]:
         self._parts, epochs = setup.learner.parts, plain(setup.train).epochs
-        self._active = {part.name for part in self._parts if _acts_unseen(part, setup.learner)}
+        self._active = [part.name for part in self._parts if _acts_unseen(part, setup.learner)]
         self._own = {part.name: _parameters(part, setup.learner) for part in self._parts}
         for part in self._parts:
             acting = [epoch for epoch in range(epochs) if not part.waits(epoch)]
@@ -79,7 +80,7 @@ class InactiveComponent(Sentinel):
                 continue
             terms = [step.loss.terms[name] for name in step.trace.terms.get(part.name, ())]
             if any(weight != 0 and value.requires_grad for weight, value in terms):
-                self._active.add(part.name)
+                self._active.append(part.name)
             norm = gradient_norm(self._own[part.name])
             flags = [*step.trace.changed.get(part.name, ()), *(() if norm is None else (norm != 0,))]
             self._flags.setdefault(part.name, []).extend(flags)
@@ -88,13 +89,13 @@ class InactiveComponent(Sentinel):
         device = epoch.learner.model.tower.mask.device
         for name, flags in self._flags.items():
             if flags and bool(torch.stack([flag.to(device, non_blocking=True) for flag in flags]).any()):
-                self._active.add(name)
+                self._active.append(name)
         self._flags.clear()
         due = [part for part in self._parts if part.name not in self._active and part.name in self._judged]
         orders = any(type(part).sampler is not Component.sampler for part in due) and self._ordered(epoch)
         for part in due:
             if orders and type(part).sampler is not Component.sampler:  # one component at most draws the order
-                self._active.add(part.name)
+                self._active.append(part.name)
             elif epoch.number == self._judged[part.name]:
                 yield Finding(
                     f"{part.name} is part of the method and changes nothing: no batch, target, logit or training "

@@ -38,6 +38,7 @@ class LossAccuracyGap(Sentinel):
         "temperature 1 the loss is that low after 30 steps or so: on the miniatures in the second epoch"
     )
     failures = (1, 2)
+    memory = ("_above", "_in_a_row")
 
     @dataclass(frozen=True)
     class Settings(Watching):

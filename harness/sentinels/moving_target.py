@@ -24,6 +24,7 @@ class MovingTarget(Sentinel):
         "one of the first three epochs. So 25 % is a warning"
     )
     failures = (2,)
+    memory = ("_last", "_now", "_attached")
 
     @dataclass(frozen=True)
     class Settings(Watching):

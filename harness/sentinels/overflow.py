@@ -29,6 +29,7 @@ class Overflow(Sentinel):
         "away from infinity"
     )
     failures = (20,)
+    memory = ("_peaks", "_skipped")
 
     @dataclass(frozen=True)
     class Settings(Watching):

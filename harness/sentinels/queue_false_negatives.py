@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from harness.sentinels import Epoch, Finding, Sentinel, Step, Watching
-from harness.sentinels._queues import Queue, masks_own_class, queues_of
+from harness.sentinels._queues import masks_own_class, queues_of
 from harness.settings import knob
 
 SIGMAS = 5.0
@@ -32,6 +32,8 @@ class QueueFalseNegatives(Sentinel):
         "deviations more; it is an error when it is also more than half of the way to all of it"
     )
 
+    memory = ("_labels", "_mixture")
+
     @dataclass(frozen=True)
     class Settings(Watching):
         few: float = knob(1.0, "own-class keys a clip from which unmasked ones are a warning", low=0)
@@ -39,25 +41,25 @@ class QueueFalseNegatives(Sentinel):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
-        self._queues: list[tuple[Queue, bool]] = []
+        self._labels: dict[str, Tensor] = {}  # component -> those of the keys in its queue
         self._mixture: Tensor | None = None
 
     def on_step(self, step: Step) -> None:
-        masked = {part.name: masks_own_class(part) for part in step.learner.parts}
-        self._queues = [(queue, masked[queue.component]) for queue in queues_of(step)]
+        self._labels = {queue.component: queue.labels.clone() for queue in queues_of(step)}
         if step.trace.batch is not None:
             self._mixture = step.trace.batch.target.detach().mean(dim=0)
 
     def on_epoch(self, epoch: Epoch) -> Iterator[Finding]:
-        for queue, masked in self._queues:
-            filled = queue.labels[queue.labels >= 0]
+        masked = {part.name: masks_own_class(part) for part in epoch.learner.parts}
+        for component, labels in self._labels.items():
+            filled = labels[labels >= 0]
             counts = torch.bincount(filled, minlength=len(epoch.picked)).double()
             if self._mixture is None or not len(filled):
                 continue
-            yield from self._one_class(queue.component, counts, epoch)
+            yield from self._one_class(component, counts, epoch)
             own = float((counts * self._mixture.to(counts)).sum())
-            if not masked and own >= min(self.settings.few, self.settings.many):
-                yield self._unmasked(queue.component, own, len(filled))
+            if not masked[component] and own >= min(self.settings.few, self.settings.many):
+                yield self._unmasked(component, own, len(filled))
 
     def _unmasked(self, component: str, own: float, filled: int) -> Finding:
         many = own >= self.settings.many

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import torch
 from torch import Tensor, nn
 
 from harness.methods import Component
 from harness.sentinels import Epoch, Finding, Sentinel, Setup, Step
-from harness.sentinels._queues import Queue, queues_of
+from harness.sentinels._queues import queues_of
 from harness.sentinels._sums import moved, sums
 from harness.settings import plain
 
@@ -33,22 +34,24 @@ class QueueStale(Sentinel):
         "it"
     )
     failures = (13, 29)
+    memory = ("_before", "_steps", "_waited", "_seen", "_first", "_sums")
 
     def __init__(self, settings: object) -> None:
         super().__init__(settings)
         self._batch = self._classes = 0
         self._before = self._steps = 0  # clips and steps of earlier epochs
         self._waited: dict[str, tuple[int, int]] = {}  # component -> clips and steps of the epochs in which it waited
-        self._seen: list[tuple[tuple[int, ...], Queue]] = []  # how many keys may have come, and the queue after them
-        self._pairs: list[tuple[str, nn.Module, nn.Module]] = []
-        self._first: dict[int, tuple[Tensor, Tensor]] = {}  # place of a pair -> its sums once it has something to do
-        self._sums: dict[int, tuple[Tensor, Tensor]] = {}
+        self._seen: list[tuple[str, int, tuple[int, ...], Tensor]] = []  # queue, its size, keys due, where it stands
+        self._pairs: dict[str, tuple[str, nn.Module, nn.Module]] = {}  # name of a copy -> component, copy, original
+        self._first: dict[str, tuple[Tensor, Tensor]] = {}  # of each pair, its sums once it has something to do
+        self._sums: dict[str, tuple[Tensor, Tensor]] = {}
 
     def on_setup(self, setup: Setup) -> Iterator[Finding]:
         self._batch, self._classes = plain(setup.train).batch_size, setup.learner.model.classes
         for part in setup.learner.parts:
             if hasattr(part, "queue"):
-                self._pairs += [(part.name, slow, fast) for slow, fast in _copies(part, setup.learner.model)]
+                for name, slow, fast in _copies(part, setup.learner.model):
+                    self._pairs[f"{part.name}.{name}"] = part.name, slow, fast
         yield from ()
 
     def on_step(self, step: Step) -> None:
@@ -59,9 +62,11 @@ class QueueStale(Sentinel):
         for queue in queues_of(step) if watched else ():
             idle = (clips, steps) if queue.component in waiting else self._waited.get(queue.component, (0, 0))
             due = (clips, steps * self._classes, clips - idle[0], (steps - idle[1]) * self._classes)
-            self._seen += [(due, queue)] if queue.component in watched else []
-        pairs = [(at, pair) for at, pair in enumerate(self._pairs) if pair[0] in watched - waiting]
-        self._sums = {at: _sums(slow, fast) for at, (_, slow, fast) in pairs}
+            if queue.component in watched:
+                stands = torch.stack([queue.next.reshape(()), (queue.labels >= 0).sum()])
+                self._seen.append((queue.component, len(queue.labels), due, stands))
+        pairs = [(name, pair) for name, pair in self._pairs.items() if pair[0] in watched - waiting]
+        self._sums = {name: _sums(slow, fast) for name, (_, slow, fast) in pairs}
         self._first = self._sums | self._first
 
     def on_epoch(self, epoch: Epoch) -> Iterator[Finding]:
@@ -70,14 +75,14 @@ class QueueStale(Sentinel):
         self._steps += epoch.steps
         waiting = [part.name for part in epoch.learner.parts if part.waits(epoch.number)]
         self._waited |= dict.fromkeys(waiting, (self._before, self._steps))
-        for due, queue in seen:
-            expected = [_places(pushed, queue.size) for pushed in due]
-            found = int(queue.next), int((queue.labels >= 0).sum())
-            if found not in expected:
-                yield _misplaced(queue, due[0], found, expected[0])
+        for component, size, due, stands in seen:
+            expected = [_places(pushed, size) for pushed in due]
+            place, filled = map(int, stands.tolist())
+            if (place, filled) not in expected:
+                yield _misplaced(component, size, due[0], (place, filled), expected[0])
                 break
-        for at, now in self._sums.items():
-            name, was = self._pairs[at][0], self._first[at]
+        for copy, now in self._sums.items():
+            name, was = self._pairs[copy][0], self._first[copy]
             if any(moved(was[1], now[1])) and not any(moved(was[0], now[0])):
                 yield Finding(
                     f"the momentum copy of {name} stands still while the network that it copies moves: its keys stay "
@@ -93,27 +98,27 @@ def _places(pushed: int, size: int) -> tuple[int, int]:
     return pushed % size, min(pushed, size)
 
 
-def _misplaced(queue: Queue, clips: int, found: tuple[int, int], expected: tuple[int, int]) -> Finding:
+def _misplaced(component: str, size: int, clips: int, found: tuple[int, int], expected: tuple[int, int]) -> Finding:
     does = "loses keys, or takes some that it should not" if found[1] else "takes no keys"
     return Finding(
-        f"the queue of {queue.component} {does}: after {clips} training clips its next place is {found[0]} of "
-        f"{queue.size} and {found[1]} are filled, where {expected[0]} and {expected[1]} were due",
+        f"the queue of {component} {does}: after {clips} training clips its next place is {found[0]} of "
+        f"{size} and {found[1]} are filled, where {expected[0]} and {expected[1]} were due",
         "push every key of a step once, from all processes, after the optimiser step and never in evaluation; write "
         "round the ring place by place, so that a batch at its end goes on at its beginning",
-        {"component": queue.component, "clips": clips, "next": found[0], "filled": found[1], "size": queue.size},
-        about=queue.component,
+        {"component": component, "clips": clips, "next": found[0], "filled": found[1], "size": size},
+        about=component,
     )
 
 
-def _copies(part: Component, model: nn.Module) -> Iterator[tuple[nn.Module, nn.Module]]:
+def _copies(part: Component, model: nn.Module) -> Iterator[tuple[str, nn.Module, nn.Module]]:
     """Frozen modules in a component with the trainable parts of the network that they are built like."""
     shapes = {
         _shapes(module): module for module in model.modules() if any(p.requires_grad for p in module.parameters())
     }
-    for slow in part.children():
+    for name, slow in part.named_children():
         fast = shapes.get(_shapes(slow))
         if fast is not None and not any(parameter.requires_grad for parameter in slow.parameters()):
-            yield slow, fast
+            yield name, slow, fast
 
 
 def _shapes(module: nn.Module) -> tuple[object, ...]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from harness.sentinels import Epoch, Finding, Sentinel, Step, Watching
-from harness.sentinels._targets import Kernel, kernels_of, shifted
+from harness.sentinels._targets import kernels_of, shifted
 from harness.settings import knob
 
 
@@ -26,6 +28,7 @@ class SaturatedTarget(Sentinel):
         "features are not normalised, temperature 0.1 moves under 0.01 %, where they are, 0.02 moves 3 to 30 %"
     )
     failures = (1,)
+    memory = ("_kernels",)
 
     @dataclass(frozen=True)
     class Settings(Watching):
@@ -33,21 +36,22 @@ class SaturatedTarget(Sentinel):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
-        self._kernels: list[Kernel] = []
+        self._kernels: dict[str, tuple[Tensor, Tensor]] = {}  # component -> what it got and what it made of it
 
     def on_step(self, step: Step) -> None:
         waiting = {part.name for part in step.learner.parts if part.waits(step.ctx.epoch)}
-        self._kernels = [kernel for kernel in kernels_of(step) if not kernel.edits and kernel.component not in waiting]
+        kernels = [kernel for kernel in kernels_of(step) if not kernel.edits and kernel.component not in waiting]
+        self._kernels = {kernel.component: (kernel.before, kernel.after) for kernel in kernels}
 
     def on_epoch(self, epoch: Epoch) -> Iterator[Finding]:
-        for kernel in self._kernels:
-            share = shifted(kernel.before, kernel.after)
+        for component, (before, after) in self._kernels.items():
+            share = shifted(before, after)
             if share < self.settings.least:
                 yield Finding(
-                    f"{kernel.component} is on and leaves the targets as they were (it moves {share:.1e} of their "
+                    f"{component} is on and leaves the targets as they were (it moves {share:.1e} of their "
                     "mass): this trains on hard labels, whatever the method's name says",
-                    f"raise {kernel.component}'s temperature or smoothing, or L2-normalise the features that it "
+                    f"raise {component}'s temperature or smoothing, or L2-normalise the features that it "
                     "compares; or call the method plain cross-entropy",
-                    {"component": kernel.component, "moved": share},
-                    about=kernel.component,
+                    {"component": component, "moved": share},
+                    about=component,
                 )

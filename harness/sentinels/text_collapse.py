@@ -29,6 +29,8 @@ class TextCollapse(Sentinel):
         "of them that differ by more than 0.1: √(2 (1 − cosine)) / temperature"
     )
 
+    memory = ("_first", "_now")
+
     @dataclass(frozen=True)
     class Settings(Watching):
         shrunk: float = knob(0.15, "share of the first spread below which is a warning", low=0, high=1)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
 import torch
 from accelerate import PartialState
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
 
+from harness.learner import Learner
 from harness.model import Batch, Output
 from harness.sentinels import Epoch, Finding, Sentinel, Setup, Step
 from harness.sentinels._sums import moved, sums
@@ -34,107 +34,120 @@ class TrainModeEvaluation(Sentinel):
         "same kernels, so rounding is far below, and dropout or a logit edit far above"
     )
     failures = (14, 16, 24, 29)
+    memory = ("_training_copies", "_evaluations")
 
     def on_setup(self, setup: Setup) -> Iterator[Finding]:
         self._learner = setup.learner
         self._copies = list(_frozen_layers(setup.learner, ""))
-        self._training_copies: set[str] = set()
-        self._hooks: list[RemovableHandle] = []
+        self._training_copies: list[str] = []
         self._evaluations = 0
+        self._evaluation: _Evaluation | None = None  # while it lasts
         yield from ()
 
     def on_step(self, step: Step) -> None:
         if step.ctx.epoch == 0:
-            self._training_copies |= {name for name, module in self._copies if module.training}
+            known = self._training_copies
+            known += [name for name, module in self._copies if module.training and name not in known]
 
     def on_evaluation(self) -> None:
-        """Follows the network until the epoch is judged, and not in training: components may ask it things there."""
-        if self._evaluations == EVALUATIONS:
+        if self._evaluations < EVALUATIONS:
+            self._evaluations += 1
+            self._evaluation = _Evaluation(self._learner)
+
+    def on_epoch(self, epoch: Epoch) -> Iterator[Finding]:
+        seen, self._evaluation = self._evaluation, None
+        if seen is None:
             return
-        self._evaluations += 1
-        self._modes: set[str] = set()
-        self._batch: Batch | None = None
-        self._logits: list[Tensor] = []
-        self._state = sums(_changing(self._learner).values())
+        seen.end()
+        yield from _in_training_mode(seen.modes, "evaluation", "its scores are those of a network with dropout on")
+        yield from _in_training_mode(self._training_copies, "training", "its keys carry dropout's noise")
+        yield from _changed(seen, epoch)
+        yield from _scored_otherwise(seen, epoch)
+        if not seen.modes:
+            yield from _by_chance(seen, epoch)
+
+
+class _Evaluation:
+    """What the network is asked and says until the epoch is judged, and not in training: components may ask it things
+    there."""
+
+    def __init__(self, learner: Learner) -> None:
+        self.learner = learner
+        self.modes: set[str] = set()  # layers in training mode
+        self.batch: Batch | None = None
+        self.logits: list[Tensor] = []
+        self.state = sums(_changing(learner).values())
         self._hooks = [
-            self._learner.model.register_forward_pre_hook(self._before, with_kwargs=True),
-            self._learner.model.register_forward_hook(self._after),
+            learner.model.register_forward_pre_hook(self._before, with_kwargs=True),
+            learner.model.register_forward_hook(self._after),
         ]
 
     def _before(self, model: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
-        layers = self._learner.named_modules()
-        self._modes |= {name for name, layer in layers if layer.training and _acts(layer)}
-        if self._batch is None:
-            self._batch = next((found for found in (*inputs, *named.values()) if isinstance(found, Batch)), None)
+        self.modes |= {name for name, layer in self.learner.named_modules() if layer.training and _acts(layer)}
+        if self.batch is None:
+            self.batch = next((found for found in (*inputs, *named.values()) if isinstance(found, Batch)), None)
 
     def _after(self, model: nn.Module, inputs: tuple[Any, ...], output: Output) -> None:
-        self._logits.append(output.logits.detach().float())
+        self.logits.append(output.logits.detach().float())
 
-    def on_epoch(self, epoch: Epoch) -> Iterator[Finding]:
-        if not self._hooks:
-            return
+    def end(self) -> None:
         for hook in self._hooks:
             hook.remove()
-        self._hooks = []
-        yield from _in_training_mode(self._modes, "evaluation", "its scores are those of a network with dropout on")
-        yield from _in_training_mode(self._training_copies, "training", "its keys carry dropout's noise")
-        yield from self._changed(epoch)
-        yield from self._scored_otherwise(epoch)
-        if not self._modes:
-            yield from self._by_chance(epoch)
-        self._batch, self._logits = None, []
-
-    def _changed(self, epoch: Epoch) -> Iterator[Finding]:
-        """Whether anything of the learner is another since the evaluation began."""
-        state = _changing(epoch.learner)
-        if len(state) != len(self._state):
-            return
-        names = [name for name, flag in zip(state, moved(self._state, sums(state.values())), strict=True) if flag]
-        if names:
-            yield Finding(
-                f"evaluation changed {len(names)} tensors of the learner, such as {names[0]}: how often one "
-                "evaluates then changes what is trained",
-                "update momentum copies, queues and running statistics in training steps only",
-                {"tensors": len(names), "first": names[0]},
-                about="state",
-            )
-
-    def _scored_otherwise(self, epoch: Epoch) -> Iterator[Finding]:
-        """Whether the probabilities that were scored are those that the network gave for this process's clips."""
-        here, state = np.arange(len(epoch.probabilities)), PartialState()
-        here = np.array_split(here, state.num_processes)[state.process_index]
-        if not len(here) or sum(map(len, self._logits)) < len(here):
-            return
-        said = torch.cat(self._logits)[: len(here)].softmax(dim=-1).cpu().numpy()
-        gap = float(np.abs(said - epoch.probabilities[here]).max())
-        if gap > TOLERANCE:
-            yield Finding(
-                f"what evaluation scores is not what the network says: probabilities differ by up to {gap:.3f}. An "
-                "edit that is meant for training, such as a margin or a prior on the logits, acts on the scores",
-                "score the plain softmax of the network's logits, in the order of the split",
-                {"largest_difference": gap},
-                about="scores",
-            )
-
-    @torch.inference_mode()
-    def _by_chance(self, epoch: Epoch) -> Iterator[Finding]:
-        """Whether the network answers the same clips twice alike."""
-        if self._batch is None:
-            return
-        few = {name: getattr(self._batch, name)[:CLIPS] for name in ("face", "context", "label", "target")}
-        first, second = (epoch.learner.model(dataclasses.replace(self._batch, **few)).logits for _ in range(2))
-        gap = float((first.softmax(dim=-1) - second.softmax(dim=-1)).abs().max())
-        if gap > TOLERANCE:
-            yield Finding(
-                f"two evaluations of the same clips differ by up to {gap:.3f} in a probability: chance is at work "
-                "although every layer is in evaluation mode",
-                "look for dropout or noise that does not ask for the mode (F.dropout needs training=self.training)",
-                {"largest_difference": gap, "clips": len(first)},
-                about="chance",
-            )
 
 
-def _in_training_mode(names: set[str], when: str, meaning: str) -> Iterator[Finding]:
+def _changed(seen: _Evaluation, epoch: Epoch) -> Iterator[Finding]:
+    """Whether anything of the learner is another since the evaluation began."""
+    state = _changing(epoch.learner)
+    if len(state) != len(seen.state):
+        return
+    names = [name for name, flag in zip(state, moved(seen.state, sums(state.values())), strict=True) if flag]
+    if names:
+        yield Finding(
+            f"evaluation changed {len(names)} tensors of the learner, such as {names[0]}: how often one "
+            "evaluates then changes what is trained",
+            "update momentum copies, queues and running statistics in training steps only",
+            {"tensors": len(names), "first": names[0]},
+            about="state",
+        )
+
+
+def _scored_otherwise(seen: _Evaluation, epoch: Epoch) -> Iterator[Finding]:
+    """Whether the probabilities that were scored are those that the network gave for this process's clips."""
+    here, state = np.arange(len(epoch.probabilities)), PartialState()
+    here = np.array_split(here, state.num_processes)[state.process_index]
+    if not len(here) or sum(map(len, seen.logits)) < len(here):
+        return
+    said = torch.cat(seen.logits)[: len(here)].softmax(dim=-1).cpu().numpy()
+    gap = float(np.abs(said - epoch.probabilities[here]).max())
+    if gap > TOLERANCE:
+        yield Finding(
+            f"what evaluation scores is not what the network says: probabilities differ by up to {gap:.3f}. An "
+            "edit that is meant for training, such as a margin or a prior on the logits, acts on the scores",
+            "score the plain softmax of the network's logits, in the order of the split",
+            {"largest_difference": gap},
+            about="scores",
+        )
+
+
+@torch.inference_mode()
+def _by_chance(seen: _Evaluation, epoch: Epoch) -> Iterator[Finding]:
+    """Whether the network answers the same clips twice alike."""
+    if seen.batch is None:
+        return
+    few = {name: getattr(seen.batch, name)[:CLIPS] for name in ("face", "context", "label", "target")}
+    first, second = (epoch.learner.model(dataclasses.replace(seen.batch, **few)).logits for _ in range(2))
+    gap = float((first.softmax(dim=-1) - second.softmax(dim=-1)).abs().max())
+    if gap > TOLERANCE:
+        yield Finding(
+            f"two evaluations of the same clips differ by up to {gap:.3f} in a probability: chance is at work "
+            "although every layer is in evaluation mode",
+            "look for dropout or noise that does not ask for the mode (F.dropout needs training=self.training)",
+            {"largest_difference": gap, "clips": len(first)},
+            about="chance",
+        )
+
+
+def _in_training_mode(names: Collection[str], when: str, meaning: str) -> Iterator[Finding]:
     if names:
         first = min(names)
         which = "a frozen copy" if when == "training" else "the network"

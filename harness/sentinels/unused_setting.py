@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,22 +23,40 @@ class UnusedSetting(Sentinel):
         "of the trainer or the network that acts only beside another (milestones without steps) is a warning"
     )
     failures = (3,)
+    memory = ("_unread",)
 
     def on_setup(self, setup: Setup) -> Iterator[Finding]:
         self._shared = {"train": setup.train, "model": setup.learner.model.settings}
+        self._own = {part.name: part.settings for part in setup.learner.parts}
         self._due = min(1, plain(setup.train).epochs - 1)
         yield from ()
 
     def on_epoch(self, epoch: Epoch) -> Iterator[Finding]:
         if epoch.number != self._due:
             return
-        for part in epoch.learner.parts:
-            for name in unread(part.settings):
-                yield _finding(part.name, name, part.settings, "")
+        for component, settings in self._own.items():
+            for name in unread(settings):
+                yield _finding(component, name, settings, "")
         for group, settings in self._shared.items():
             for name in unread(settings):
                 if name not in BEFORE:
                     yield _finding(group, name, settings, "warning")
+
+    @property
+    def _unread(self) -> list[list[str]]:
+        """What nobody has read by now. The settings themselves remember the rest, but not beyond a process."""
+        return [unread(settings) for settings in self._watched]
+
+    @_unread.setter
+    def _unread(self, before: list[list[str]]) -> None:
+        for settings, names in zip(self._watched, before, strict=True):
+            for field in dataclasses.fields(settings):
+                if field.name not in names:
+                    getattr(settings, field.name)  # which is to read it, as the run did before it was cut off
+
+    @property
+    def _watched(self) -> list[Any]:
+        return [*self._own.values(), *self._shared.values()]
 
 
 def _finding(group: str, name: str, settings: Any, severity: str) -> Finding:

@@ -29,7 +29,7 @@ def _padding_kept(patch: pytest.MonkeyPatch, folder: Path) -> Iterable[str]:
 
     def padded(learner, split, accelerator):
         found = predict(learner, split, accelerator)
-        padding = -len(found) % training.EVALUATION_BATCH
+        padding = -len(found) % training.EVALUATION_BATCH["features"]
         return np.concatenate([found, found[:padding]]) if split.index["split"][0] == "test" else found
 
     patch.setattr(training, "predict", padded)

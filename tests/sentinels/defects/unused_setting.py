@@ -29,7 +29,7 @@ def _momentum_left_out(patch: pytest.MonkeyPatch, folder: Path) -> Iterable[str]
     """An optimiser that is built with a momentum of its own."""
     import torch
 
-    def optimizer(learner, settings):
+    def optimizer(learner, settings, fused):
         return torch.optim.AdamW(learner.groups(settings), lr=settings.lr)
 
     patch.setattr(training, "_optimizer", optimizer)
