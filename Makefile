@@ -1,7 +1,7 @@
 PYTHON ?= python3
 HARNESS := .venv/bin/harness
 
-.PHONY: grid test test-slow tiny lint format postmortem sentinels tiny-model clean
+.PHONY: grid test test-slow tiny lint format postmortem sentinels tiny-model lock audit clean
 
 grid: .venv/installed  ## train the default grid and write leaderboards/default/
 	$(HARNESS) run --grid
@@ -34,6 +34,14 @@ sentinels: .venv/installed  ## plant every defect, train healthy runs, and write
 
 tiny-model: .venv/installed  ## pretrain the embedded model again (minutes)
 	.venv/bin/python -m harness.miniature.pretrain --out harness/assets/tiny
+
+lock: .venv/installed  ## note which versions the tests have passed with
+	.venv/bin/python -m pip freeze --exclude-editable > requirements.lock
+
+audit:  ## known vulnerabilities of the locked versions; asks pypi.org, and fails where it can't
+	test -x build/audit/bin/pip-audit || $(PYTHON) -m venv build/audit
+	build/audit/bin/python -m pip install --quiet --upgrade pip-audit
+	build/audit/bin/pip-audit --strict --no-deps --disable-pip --requirement requirements.lock
 
 .venv/installed: pyproject.toml
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv

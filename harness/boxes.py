@@ -25,6 +25,7 @@ from harness.paths import Noting, best, from_last, plain, stem
 
 Frames = Mapping[str, Box]  # {"": box} for the whole clip, else {frame name: box}
 Place = tuple[str, str, str]  # a clip's path below the root, as the list writes it, and the clip's id
+_MOST_BYTES = 512 << 20  # of one file, which takes several times as much memory; 10 million boxes have about that
 _NEAR = 5  # keys on either side, in order, among which the nearest is looked for
 _NEARLY_ALL, _MANY = 0.95, 1 / 3  # shares of all boxes from which on their numbers are of another convention
 
@@ -147,6 +148,8 @@ def _read(files: Sequence[Path]) -> dict[str, dict[str, Box]]:
     entries: dict[str, dict[str, Box]] = {}
     for file in files:
         try:
+            if (size := file.stat().st_size) > _MOST_BYTES:
+                raise BadInput(str(file), f"has {size:,} bytes, more than {_MOST_BYTES:,}", "write it as several files")
             found = json.loads(file.read_bytes().decode("utf-8-sig"), object_pairs_hook=_unique)
         except (OSError, ValueError, RecursionError) as error:
             raise BadInput(str(file), f"can't be read as JSON: {error}", "check the file") from error

@@ -64,11 +64,7 @@ class Keeper:
         if not wanted:
             return
         began = time.monotonic()
-        try:
-            self._write(self.folder / f"{epoch:05d}-{step:07d}", {**self._facts(), **state()})
-        except OSError as error:
-            self.unsaved += 1
-            self.say(f"checkpoint not written: {error}; training goes on, and an interruption loses more of it")
+        self._save(self.folder / f"{epoch:05d}-{step:07d}", {**self._facts(), **state()})
         self.saved = time.monotonic()
         self.wait = max(self.every, (self.saved - began) / SHARE) if self.every else 0.0
         if wanted == 2:
@@ -97,13 +93,22 @@ class Keeper:
         facts = {"seconds": self.seconds, "resumed": self.resumed, "unsaved": self.unsaved}
         return {"setting": self.setting, "facts": facts}
 
-    def _write(self, place: Path, state: State) -> None:
+    def _save(self, place: Path, state: State) -> None:
+        """Writes a state; older ones go when it is whole in all processes, and it goes when it is not."""
         buffer = io.BytesIO()
         torch.save(state, buffer)
-        data = buffer.getvalue()
-        store.write_bytes(self._file(place), hashlib.sha256(data).digest() + data)
+        data, fault = buffer.getvalue(), ""
+        try:
+            store.write_bytes(self._file(place), hashlib.sha256(data).digest() + data)
+        except OSError as error:
+            fault = str(error)
+        broken = self._most(int(bool(fault)))
+        if broken:
+            self.unsaved += 1
+            why = fault or "another process could not write its part"
+            self.say(f"checkpoint not written: {why}; training goes on, and an interruption loses more of it")
         if self.rank == 0:
-            for old in sorted(self._places())[:-KEPT]:
+            for old in [place] if broken else sorted(self._places())[:-KEPT]:
                 shutil.rmtree(old, ignore_errors=True)
 
     def _read(self, place: Path) -> tuple[State | None, str]:
@@ -125,8 +130,8 @@ class Keeper:
         return place / f"{self.rank}-of-{self.world}"
 
     def _newest(self) -> list[Path]:
-        """The last checkpoints, newest first, as the first process sees them."""
-        held = [sorted(self._places(), reverse=True)[:KEPT]]
+        """The checkpoints, newest first, as the first process sees them."""
+        held = [sorted(self._places(), reverse=True)]
         if self.group is not None:
             torch.distributed.broadcast_object_list(held, src=0, group=self.group)
         return held[0]

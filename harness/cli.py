@@ -12,15 +12,14 @@ import json
 import os
 import re
 import shlex
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from harness import __version__, plugins
+from harness import __version__, cupboard, plugins, signals
 from harness.audit import commands as data
-from harness.errors import BadInput, headline
+from harness.errors import BadInput, Unwritable, headline
 
 EXAMPLES = """\
 examples:
@@ -41,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code; the last line says the outcome in words."""
     argv = list(sys.argv[1:] if argv is None else argv)
     arguments = _parser().parse_args(argv)
-    signal.signal(signal.SIGTERM, _interrupt)
+    signals.install()
     try:
         for file in arguments.plugin:
             plugins.add_file(file)
@@ -53,13 +52,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         if "HARNESS_WORKER" not in os.environ:
             print("harness: interrupted; finished runs are kept, run the same command again to go on", file=sys.stderr)
         return 3
+    except Unwritable as error:
+        what = f"{error.filename}: can't be written ({error.strerror})"
+        print(f"harness: {what}; what is finished is kept: make room, run the same command again to go on", file=sys.stderr)
+        return 3
     except BrokenPipeError:  # `harness plan | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-
-
-def _interrupt(signum: int, frame: Any) -> None:
-    raise KeyboardInterrupt
 
 
 # ── commands ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -74,7 +73,8 @@ def run(arguments: argparse.Namespace, argv: list[str]) -> int:
     planned = plan.plan(grid)
     leads = launch.here().leads
     record = plan.as_json(planned, store, _command_line(arguments)) if leads else {}
-    outcome = schedule.run(planned, record, store, arguments.placement, arguments.workers, arguments.on_alarm, argv)
+    asked = schedule.Asked(arguments.placement, arguments.workers, arguments.on_alarm, arguments.save_every)
+    outcome = schedule.run(planned, record, store, asked, argv)
     bad = bool(outcome.failed or outcome.alarmed)
     if not leads:
         return 1 if bad else 0
@@ -95,6 +95,7 @@ def run(arguments: argparse.Namespace, argv: list[str]) -> int:
 
 def plan(arguments: argparse.Namespace, argv: list[str]) -> int:
     grid = _grid(arguments)
+    from harness import outlook
     from harness import plan as planning
     from harness.store import Store
 
@@ -104,7 +105,8 @@ def plan(arguments: argparse.Namespace, argv: list[str]) -> int:
     store.write_plan(grid.name, planned)
     selected = {run.run_id for run in resolved.runs if run.wanted}
     planned["runs"] = [row for row in planned["runs"] if row["run_id"] in selected]
-    print(json.dumps(planned, indent=2) if arguments.json else planning.as_text(planned))
+    planned["cache"] = outlook.cache(resolved)
+    print(json.dumps(planned, indent=2) if arguments.json else outlook.as_text(planned))
     return 0
 
 
@@ -224,6 +226,13 @@ def _parser() -> argparse.ArgumentParser:
         default="warn",
         help="when a sentinel finds an error: go on and mark the run, or end it (default warn)",
     )
+    command.add_argument(
+        "--save-every",
+        default=60.0,
+        type=_seconds,
+        metavar="SECONDS",
+        help="between two checkpoints of a run; 0: after each step (default 60, and at most 5 %% of the time)",
+    )
     command.add_argument("--out", metavar="DIR", help="leaderboard folder (default leaderboards/<grid name>)")
 
     command = _command(commands, "plan", plan, "what would run, what is done, how long it takes")
@@ -260,6 +269,10 @@ def _parser() -> argparse.ArgumentParser:
     command = _command(commands, "data", None, "data sets on disk")
     kinds = command.add_subparsers(title="commands", required=True, metavar="COMMAND")
     data.declare(functools.partial(_command, kinds), _plugin)
+
+    command = _command(commands, "cache", None, "what is kept to be used again: features, frames, miniatures, probes")
+    kinds = command.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    cupboard.declare(functools.partial(_command, kinds))
     return parser
 
 
@@ -302,3 +315,9 @@ def _worker_count(text: str) -> str:
     if text != "auto" and not re.fullmatch("[1-9][0-9]{0,3}", text):
         raise argparse.ArgumentTypeError(f"{text!r} is neither a number from 1 nor auto")
     return text
+
+
+def _seconds(text: str) -> float:
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 0")
+    return float(text)

@@ -1,7 +1,8 @@
-"""The one exception a caller of *harness* needs to know, and the words it is told in.
+"""The exceptions a caller of *harness* needs to know, and the words they are told in.
 
 Whatever a user can get wrong (a name, a value, a path, a file) ends in `BadInput`: one line that says where,
-what was found, and how to mend it. The door prints that line and exits with 2; nothing has started by then.
+what was found, and how to mend it. The door prints that line and exits with 2; nothing has started by then. What
+can't be stored, through no fault of the input, is `Unwritable`: the door says so and exits with 3, resumable.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+from harness.words import printable
 
 _SHOWN = 20  # known names listed where none is near
 
@@ -19,7 +22,11 @@ class BadInput(Exception):
     def __init__(self, where: str, what: str, mend: str = "") -> None:
         self.where, self.what, self.mend = str(where), what, mend
         text = f"{where}: {what}" + (f" — {mend}" if mend else "")
-        super().__init__(" ".join(map(str.strip, text.splitlines())))
+        super().__init__(printable(" ".join(map(str.strip, text.splitlines()))))
+
+
+class Unwritable(OSError):
+    """A file that can't be written: its disk is full, gone, or not to be written to. What was stored before is whole."""
 
 
 def headline(error: Mapping[str, Any]) -> str:

@@ -19,7 +19,9 @@ from accelerate.utils import DistributedDataParallelKwargs
 
 from harness.errors import BadInput
 
-WORKER = "HARNESS_WORKER"  # set in worker processes that `schedule` starts: their number, from 1
+WORKER = "HARNESS_WORKER"  # set in worker processes that `crew` starts: their number, from 1,
+LEAD = "HARNESS_LEAD"  # the process that started them,
+SINCE = "HARNESS_SINCE"  # and until when results are of earlier calls (ns, by the clock of the store's file system)
 _RANK_VARIABLES = (
     "RANK",
     "LOCAL_RANK",
@@ -36,13 +38,18 @@ _RANK_VARIABLES = (
 
 @dataclass(frozen=True)
 class Launch:
-    """Rank and world of this process; `worker` is 0 in what the launcher started, else the worker's number."""
+    """Rank and world of this process; `worker` is 0 in what the launcher started, else the worker's number.
+
+    A worker also knows the process that started it, and until when results are of earlier calls (ns).
+    """
 
     rank: int
     local_rank: int
     world: int
     local_world: int
     worker: int
+    lead: int = 0
+    since: int = 0
 
     @property
     def leads(self) -> bool:
@@ -62,6 +69,8 @@ def here() -> Launch:
         world=number("WORLD_SIZE", 1),
         local_world=number("LOCAL_WORLD_SIZE", 1),
         worker=number(WORKER, 0),
+        lead=number(LEAD, 0),
+        since=number(SINCE, 0),
     )
 
 

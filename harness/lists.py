@@ -20,8 +20,8 @@ from harness.errors import BadInput, nearest
 from harness.paths import Noting, plain
 
 T = TypeVar("T")
-_LINE = re.compile(r"(?P<path>[^\s,].*?)(?:[\s,]+(?P<frames>[0-9]+))?[\s,]+(?P<label>-?[0-9]+)")
-_NAMED = re.compile(r"(?P<path>[^\s,].*?)(?:[\s,]+(?P<frames>[0-9]+))?[\s,]+(?P<label>[^\s,]+)")
+_WORD = re.compile(r"[^\s,]+")
+_MOST_BYTES = 256 << 20  # of one list; a million lines with long paths have half of that
 _LONGEST = 10_000  # characters of a line; the longest paths have 4,096
 _DIGITS = 9  # of a number of frames, or a label
 _COLUMNS = {  # what tables call the columns of a list
@@ -48,10 +48,12 @@ def parse_line(text: str, where: str, classes: Mapping[str, int] | None = None) 
     Only one form is ambiguous: `a path 12 3` without a frames column reads as path `a path`, 12 frames.
     """
     text = text.strip()
-    match = _LINE.fullmatch(text) or _NAMED.fullmatch(text)
-    if match is None:
+    words = list(_WORD.finditer(text))  # and no pattern for the whole line, which can take time by its length squared
+    if len(words) < 2 or words[0].start() or words[-1].end() < len(text):
         raise BadInput(where, f"can't read {text!r}", "write `path frames label` or `path label`")
-    return _line(match["path"], match["frames"] or "", match["label"], where, text, classes or {})
+    counted = len(words) > 2 and re.fullmatch("[0-9]+", words[-2][0])
+    frames = words[-2][0] if counted else ""
+    return _line(text[: words[-3 if counted else -2].end()], frames, words[-1][0], where, text, classes or {})
 
 
 def read_list(file: Path, note: Noting, classes: Mapping[str, int] | None = None) -> list[Line]:
@@ -237,6 +239,9 @@ def _folder_label(path: str, known: Mapping[str, int]) -> int | None:
 def _numbered(file: Path) -> Iterator[tuple[str, str]]:
     """`file:line` and text of every line that isn't blank."""
     try:
+        size = file.stat().st_size
+        if size > _MOST_BYTES:
+            raise BadInput(str(file), f"has {size:,} bytes, more than the {_MOST_BYTES:,} of any list", "is it a list?")
         text = file.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise BadInput(str(file), f"is not UTF-8 text ({error.reason})", "save it as UTF-8") from error

@@ -10,9 +10,8 @@ import os
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import datasets as hf
 import numpy as np
 import torch
 from torch import Tensor
@@ -22,6 +21,9 @@ from harness import augment
 from harness.cache import Stored
 from harness.methods import Batch
 from harness.protocol import Clips
+
+if TYPE_CHECKING:
+    import datasets as hf
 
 AHEAD = 2  # batches that are gathered while another trains, where rows are not held on the device
 STALLED = 600.0  # seconds after which a read that does not come back is an error and not a wait

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -103,29 +103,57 @@ def home_of(root: Path, clips: Sequence[Sequence[str]], known: Sequence[str], no
     return home
 
 
-def media_below(root: Path, folder: str) -> Iterator[str]:
+def media_below(root: Path, folder: str, entered: set[str] | None = None) -> Iterator[str]:
     """Every video, and every folder of images, at any depth below `folder`, in order; hidden ones aside.
 
-    Images beside a video are its thumbnails or its extracted frames: the video counts.
+    Images beside a video are its thumbnails or its extracted frames: the video counts. A link that leads outside the
+    root is named and not entered: nothing there is ours to list. `entered` holds where links have led so far; each
+    place is gone to once, or folders that link each other would be walked in every order there is.
     """
+    if entered is None:
+        entered = set()
+        if not within(root, os.path.realpath(root / folder)):
+            yield folder
+            return
     entries = [entry for entry in _entries(root / folder) if entry.name[0] not in "._"]
     videos = [entry.name for entry in entries if entry.name.lower().endswith(VIDEOS)]
     if not videos and any(entry.name.lower().endswith(IMAGES) for entry in entries):
         yield folder
         return
     for entry in entries:
-        if _leads_on(entry):
-            yield from media_below(root, posixpath.join(folder, entry.name))
+        inner = posixpath.join(folder, entry.name)
+        if not _leads_on(entry):
+            continue
+        if _leads_out(root, entry):
+            yield inner
+        elif not entry.is_symlink():
+            yield from media_below(root, inner, entered)
+        elif (target := os.path.realpath(entry.path)) not in entered:
+            entered.add(target)
+            yield from media_below(root, inner, entered)
     yield from (posixpath.join(folder, name) for name in videos)
 
 
+def within(root: Path, path: str) -> bool:
+    """Whether a real path is the root or below it; the root itself may be a link."""
+    return f"{path}{os.sep}".startswith(real(str(root)).rstrip(os.sep) + os.sep)
+
+
+def real(folder: str) -> str:
+    """A folder without links in its path, looked up once: most clips lie in few folders."""
+    return _real(os.path.abspath(folder))
+
+
+_real = lru_cache(maxsize=4096)(os.path.realpath)
+
+
 def _folders(root: Path, clips: set[str], below: str = "", depth: int = 0) -> Iterator[str]:
-    """The root and its folders, nearest first; those that are clips themselves aside."""
+    """The root and its folders, nearest first; those that are clips themselves, or elsewhere, aside."""
     yield below
     if depth < _DEPTH:
         for entry in _entries(root / below):
             named = entry.name[0] not in "._" and entry.name not in clips and not entry.name.isdigit()
-            if named and _leads_on(entry):
+            if named and _leads_on(entry) and not _leads_out(root, entry):
                 yield from _folders(root, clips, posixpath.join(below, entry.name), depth + 1)
 
 
@@ -147,6 +175,10 @@ def _leads_on(entry: os.DirEntry[str]) -> bool:
         return True
     above = Path(os.path.abspath(entry.path)).parents
     return os.path.realpath(entry.path) not in map(os.path.realpath, above)
+
+
+def _leads_out(root: Path, entry: os.DirEntry[str]) -> bool:
+    return entry.is_symlink() and not within(root, os.path.realpath(entry.path))
 
 
 def _sample(items: Sequence[T], count: int) -> Sequence[T]:

@@ -13,23 +13,23 @@ import json
 import os
 import statistics
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import filelock
-from tabulate import tabulate
 
-from harness import miniature, plugins, protocol, weights
+from harness import architectures, index, miniature, plugins, protocol, weights
 from harness.clips import Scan
 from harness.datasets import Adapter, folds_of
 from harness.errors import BadInput
 from harness.grammar import Method
 from harness.grid import Grid
+from harness.index import Entry
 from harness.scan import scan
 from harness.settings import given
-from harness.store import Record, Store
+from harness.store import Store
 
 
 @dataclass(frozen=True)
@@ -68,21 +68,34 @@ class Plan:
 
     def todo(self, store: Store) -> list[Run]:
         """The wanted runs that are not done."""
-        return [run for run in self.runs if run.wanted and status(store, run) != "done"]
+        found = states(self.runs, index.entries(store), store)
+        return [run for run in self.runs if run.wanted and found[run.run_id] != "done"]
 
 
 def plan(grid: Grid) -> Plan:
     """Opens the grid's data sets and resolves its runs, copy by copy, method by method."""
+    architectures.shape(grid.sections["model"].name)  # a model that there is not is met before anything is read
     copies = [copy for name in grid.datasets for copy in _open(name, grid)]
-    runs = []
-    for copy in copies:
-        name, fold = copy.adapter.name, getattr(copy.adapter.settings, "fold", "")
-        for arm in grid.arms:
-            for seed in grid.seeds:
-                spec = _spec(grid, copy, arm.method, seed)
-                wanted = grid.wants(name, arm.method, seed)
-                runs.append(Run(_run_id(spec), name, fold, copy.name, arm.method, seed, arm.levels, spec, wanted))
+    runs = [run for copy in copies for run in _runs(grid, copy)]
     return Plan(grid, {copy.name: copy for copy in copies}, tuple(runs))
+
+
+def _runs(grid: Grid, copy: Copy) -> Iterator[Run]:
+    """The copy's runs; what many of them share in their specs is one object, so that a large grid stays small."""
+    name, fold = copy.adapter.name, getattr(copy.adapter.settings, "fold", "")
+    shared = _shared(grid, copy)
+    for arm in grid.arms:
+        made = {
+            "method": str(arm.method),
+            "components": arm.method.resolved(),
+            "plugins": _from_outside(name, arm.method),
+        }
+        common = {**shared, **made}
+        decides = _decisive(common)
+        for seed in grid.seeds:
+            wanted = grid.wants(name, arm.method, seed)
+            run_id = _run_id(arm.method, seed, {**decides, "seed": seed})
+            yield Run(run_id, name, fold, copy.name, arm.method, seed, arm.levels, {**common, "seed": seed}, wanted)
 
 
 def _open(dataset: str, grid: Grid) -> Iterator[Copy]:
@@ -123,27 +136,30 @@ def _miniature(limit: int) -> Path:
         return miniature.ensure(folder, limit=limit or None, progress=progress)
 
 
-def status(store: Store, run: Run) -> str:
-    """`done`, `partial` (begun, cut off or under way) or `todo` (a failed run is to be done again)."""
-    record = store.record(run.dataset, run.run_id)
-    if record is None or record.result.get("status") == "failed":
+def states(runs: Iterable[Run], entries: Mapping[tuple[str, str], Entry], store: Store) -> dict[str, str]:
+    """By run id: `done`, `partial` (begun, cut off or under way) or `todo` (a failed run is to be done again)."""
+    return {run.run_id: _state(entries.get((run.dataset, run.run_id)), run, store) for run in runs}
+
+
+def _state(entry: Entry | None, run: Run, store: Store) -> str:
+    if entry is None or entry.status == "failed":
         return "partial" if store.leased(run.dataset, run.run_id) else "todo"
-    return "done" if record.done else "partial"
+    return "done" if entry.done else "partial"
 
 
 def as_json(plan: Plan, store: Store, command: str) -> dict[str, Any]:
     """What `harness plan --json` prints and what the store keeps for the leaderboard; `command` trains it all."""
-    records = list(store.records()) if store.root.exists() else []
-    seconds = _typical_seconds(records)
+    entries = index.entries(store)
+    seconds, found = _typical_seconds(entries.values()), states(plan.runs, entries, store)
     rows = []
     for run in plan.runs:
-        state = status(store, run)
+        state = found[run.run_id]
         rows.append(
             {
                 "run_id": run.run_id,
                 "dataset": run.dataset,
                 "fold": run.fold,
-                "method": str(run.method),
+                "method": run.spec["method"],
                 "seed": run.seed,
                 "status": state,
                 "eta_s": 0.0 if state == "done" else seconds.get(run.dataset),
@@ -162,17 +178,17 @@ def as_json(plan: Plan, store: Store, command: str) -> dict[str, Any]:
     }
 
 
-def _typical_seconds(records: list[Record]) -> dict[str, float]:
+def _typical_seconds(entries: Iterable[Entry]) -> dict[str, float]:
     """Median duration of the stored runs of each data set: the only honest guess there is."""
     durations: dict[str, list[float]] = {}
-    for record in records:
-        if record.done:
-            durations.setdefault(record.spec["dataset"], []).append(record.result["duration_s"])
+    for entry in entries:
+        if entry.done and entry.seconds is not None:
+            durations.setdefault(entry.dataset, []).append(entry.seconds)
     return {name: round(statistics.median(values), 1) for name, values in durations.items()}
 
 
-def _spec(grid: Grid, copy: Copy, method: Method, seed: int) -> dict[str, Any]:
-    name = copy.adapter.name
+def _shared(grid: Grid, copy: Copy) -> dict[str, Any]:
+    """What the specs of all runs on a copy have in common."""
     groups = {key: dataclasses.asdict(settings) for key, settings in grid.sections.items()}
     groups["face"] = dataclasses.asdict(copy.face)
     groups["model"]["weights"] = weights.name_of(grid.sections["model"])
@@ -181,11 +197,7 @@ def _spec(grid: Grid, copy: Copy, method: Method, seed: int) -> dict[str, Any]:
     data["root"] = "" if copy.miniature else str(place.resolve()) if place.is_dir() else data["root"]
     return {
         "protocol": protocol.VERSION,
-        "dataset": name,
-        "method": str(method),
-        "components": method.resolved(),
-        "seed": seed,
-        "plugins": _from_outside(name, method),
+        "dataset": copy.adapter.name,
         "data": {**data, "fingerprint": copy.scan.fingerprint, "miniature": copy.miniature},
         "sentinels": {name: given(settings) for name, settings in grid.sentinels.items()},
         **groups,
@@ -199,8 +211,8 @@ def _from_outside(dataset: str, method: Method) -> dict[str, dict[str, str]]:
     return {name: facts for name, facts in found.items() if facts}
 
 
-def _run_id(spec: Mapping[str, Any]) -> str:
-    """`<component names>-s<seed>-<hash>`: a name for people, an address for programs."""
+def _decisive(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a spec determines a run's numbers."""
     decides = json.loads(json.dumps(spec))
     for where in ("root", "annotations", "faces", "bodies", "miniature"):
         decides["data"].pop(where, None)
@@ -210,34 +222,10 @@ def _run_id(spec: Mapping[str, Any]) -> str:
         del decides["plugins"]
     decides.pop("sentinels")  # they watch and change nothing
     decides.pop("method")  # the components say the same with every default written out
+    return decides
+
+
+def _run_id(method: Method, seed: int, decides: Mapping[str, Any]) -> str:
+    """`<component names>-s<seed>-<hash>`: a name for people, an address for programs."""
     digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:10]
-    return f"{'-'.join(spec['components']) or 'plain'}-s{spec['seed']}-{digest}"
-
-
-def as_text(planned: Mapping[str, Any]) -> str:
-    """What `harness plan` prints for people."""
-    by_set: dict[str, list[dict[str, Any]]] = {}
-    for row in planned["runs"]:
-        by_set.setdefault(row["dataset"], []).append(row)
-    table = [
-        [
-            name + (" (miniature)" if name in planned["miniatures"] else ""),
-            len(rows),
-            *(sum(row["status"] == state for row in rows) for state in ("done", "partial", "todo")),
-            _duration([row["eta_s"] for row in rows]),
-        ]
-        for name, rows in by_set.items()
-    ]
-    lines = [f"grid {planned['grid']}: {len(planned['runs'])} runs", ""]
-    lines.append(tabulate(table, ["data set", "runs", "done", "partial", "to do", "time left, one worker"]))
-    lines += ["", "methods:", *(f"  {method}" for method in dict.fromkeys(row["method"] for row in planned["runs"]))]
-    if planned["dropped"]:
-        lines += ["", "dropped combinations:", *(f"  {d['method']}: {d['why']}" for d in planned["dropped"])]
-    return "\n".join(lines)
-
-
-def _duration(seconds: list[float | None]) -> str:
-    known = [value for value in seconds if value is not None]
-    if len(known) < len(seconds):
-        return "unknown until a run is done"
-    return f"{sum(known) / 60:.1f} min" if sum(known) >= 60 else f"{sum(known):.0f} s"
+    return f"{'-'.join(method.names) or 'plain'}-s{seed}-{digest}"

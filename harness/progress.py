@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from harness.errors import headline
 from harness.plan import Run
+from harness.words import printable
 
 QUIET_FOR = 30.0  # seconds after which a long run reports an epoch where there are no bars
 
@@ -41,9 +42,9 @@ class Board:
     def say(self, line: str) -> None:
         """A line that stays, above the bars."""
         if self.bars:
-            tqdm.write(line, file=sys.stderr)
+            tqdm.write(printable(line), file=sys.stderr)
         elif not self.silent:
-            print(line, file=sys.stderr, flush=True)
+            print(printable(line), file=sys.stderr, flush=True)
 
     def finished(self, result: dict[str, Any], alarms: Iterable[Mapping[str, Any]]) -> None:
         """A run has ended, here or in another worker."""
@@ -111,13 +112,16 @@ class RunBar:
 
 
 class Counter:
-    """A bar for work that is counted in clips; called with (done, total)."""
+    """A bar for one piece of work that is counted in clips; called with (done, total), also after the last."""
 
     def __init__(self, board: Board, what: str) -> None:
         self.board, self.what = board, what
         self.bar: tqdm | None = None
+        self.ended = False
 
     def __call__(self, done: int, total: int) -> None:
+        if self.ended:
+            return
         if self.bar is None:
             if not self.board.bars:
                 self.board.say(f"{self.what}: {total} clips")
@@ -133,7 +137,7 @@ class Counter:
         self.bar.update(done - self.bar.n)
         if done == total:
             self.bar.close()
-            self.bar = None
+            self.ended = True
 
 
 def summary(result: dict[str, Any]) -> str:

@@ -35,6 +35,17 @@ def of(error: Exception, train: Train) -> tuple[dict[str, str], Train] | None:
     return None
 
 
+def advice(error: Exception, train: Train) -> str:
+    """What to set where there was too little memory; empty where something else failed."""
+    if not _no_memory(error):
+        return ""
+    micro = math.ceil(train.batch_size / train.accumulation)
+    if micro < 2:
+        return "too little memory even for one clip at a time: lower clips.frames, or take a device with more"
+    smaller = math.ceil(train.batch_size / (micro // 2))
+    return f"too little memory even for micro-batches of {micro} clips: set train.accumulation={smaller}"
+
+
 def _no_memory(error: Exception) -> bool:
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True

@@ -21,12 +21,12 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
-from harness import __version__, evaluation, manifest, retry, training, trunk, weights
+from harness import __version__, evaluation, manifest, retry, scores, training, trunk, weights
 from harness.cache import Stored, Tower, Views, crops, features
 from harness.checkpoint import Keeper
 from harness.clips import SPLITS, Clip, as_dataset
 from harness.environment import describe, precision
-from harness.errors import BadInput
+from harness.errors import BadInput, Unwritable
 from harness.grid import Grid
 from harness.learner import Learner, components_of
 from harness.leases import Commit
@@ -109,10 +109,11 @@ class Runner:
             watch = self._watch(writer, viewer)
             try:
                 result, predictions = self._train(run, train, writer, viewer, watch, keeper)
-            except Lost:
+            except (Lost, Unwritable):
                 raise
             except Exception as error:
-                result, predictions = {"status": "failed", "error": _describe_error(error)}, None
+                described = _describe_error(error, retry.advice(error, train))
+                result, predictions = {"status": "failed", "error": described}, None
                 again = None if retried else retry.of(error, train)
                 together = not isinstance(error, Alarmed | training.NotFinite)  # those are raised by all processes
                 if self.accelerator.num_processes > 1 and together:  # the others wait for this one: end them all
@@ -276,11 +277,11 @@ def _scores(
 ) -> dict[str, Any]:
     metrics, confusion, per_class = {}, {}, {}
     for name, probabilities in outcome.probabilities.items():
-        scores = evaluation.measure(probabilities, labels[name])
-        confusion[name] = scores.pop("confusion")
-        recalls = evaluation.recalls(np.asarray(confusion[name])).tolist()
+        found = evaluation.measure(probabilities, labels[name])
+        confusion[name] = found.pop("confusion")
+        recalls = scores.recalls(np.asarray(confusion[name])).tolist()
         per_class[name] = dict(zip(copy.adapter.classes, recalls, strict=True))
-        metrics[name] = scores
+        metrics[name] = found
     return {
         "epoch": outcome.epoch,
         "primary": metric,
@@ -291,5 +292,6 @@ def _scores(
     }
 
 
-def _describe_error(error: Exception) -> dict[str, str]:
-    return {"type": type(error).__name__, "message": str(error), "traceback": traceback.format_exc()}
+def _describe_error(error: Exception, advice: str) -> dict[str, str]:
+    message = f"{advice}: {error}" if advice else str(error)
+    return {"type": type(error).__name__, "message": message, "traceback": traceback.format_exc()}

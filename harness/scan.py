@@ -16,9 +16,9 @@ from typing import Any, Protocol
 
 from harness.clips import SPLITS, Clip, Note, Scan, natural
 from harness.errors import BadInput
-from harness.media import fact
+from harness.media import Outside, fact
 from harness.protocol import Clips, Face, Train
-from harness.words import some
+from harness.words import plural, some
 
 
 class BoxFile(Protocol):
@@ -76,9 +76,13 @@ class Survey:
 def survey(adapter: Source) -> Survey:
     """Reads the copy that `adapter` points at. Raises `BadInput` for labels, ids and paths that can't be trusted."""
     found = Survey(adapter)
-    miscounted = []
+    miscounted, outside = [], []
     for clip in _checked(adapter):
-        known, images = fact(adapter.root, clip)
+        try:
+            known, images = fact(adapter.root, clip)
+        except Outside as error:
+            outside.append(error)
+            continue
         if not known:
             found.absent.append(clip)
             continue
@@ -86,6 +90,9 @@ def survey(adapter: Source) -> Survey:
             miscounted.append(clip)
         found.facts[clip.id] = known
         found.clips.append(clip)
+    if outside:
+        first, others = outside[0], len(outside) - 1
+        raise BadInput(first.where, first.what + f" (and {plural(others, 'other clip')})" * bool(others), first.mend)
     found.clips.sort(key=lambda clip: natural(clip.id))
     mend = "complete the copy, or remove the lines"
     found.note("label-without-video", found.absent, "labelled, but not in this copy, so left out", mend)

@@ -7,28 +7,34 @@ on another machine do it in the same way. `data`: all launched processes train o
 from __future__ import annotations
 
 import os
-import subprocess
+import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate.utils import broadcast_object_list
 
 from harness import launch as launching
+from harness import signals
+from harness.crew import Crew, Meter
 from harness.errors import BadInput
 from harness.launch import Launch
+from harness.leases import Commit, Lease, Leases
 from harness.plan import Plan, Run
 from harness.progress import Board, Counter, RunBar
 from harness.runner import Runner
 from harness.store import Record, Store
+from harness.writing import Lost
 
 POLL = 0.5  # seconds between two looks at runs that other workers hold
+CUDA_CONTEXT = 2**30  # bytes that a process takes of a device beside its tensors
 
 
 @dataclass
@@ -38,29 +44,33 @@ class Outcome:
     done: int = 0
     alarmed: dict[str, list[str]] = field(default_factory=dict)  # of those, the runs with errors, and who raised them
     failed: list[dict[str, Any]] = field(default_factory=list)
+    died: list[str] = field(default_factory=list)  # workers that did, and how; the others did their work
 
 
-def run(
-    plan: Plan,
-    record: Mapping[str, Any],
-    store: Store,
-    placement: str,
-    workers: str,
-    on_alarm: str,
-    argv: Sequence[str],
-) -> Outcome:
+@dataclass(frozen=True)
+class Asked:
+    """How the command line asks for the runs to be trained."""
+
+    placement: str = "auto"
+    workers: str = "auto"
+    on_alarm: str = "warn"
+    save_every: float = 60.0  # seconds between two checkpoints of a run
+
+
+def run(plan: Plan, record: Mapping[str, Any], store: Store, asked: Asked, argv: Sequence[str]) -> Outcome:
     """Trains the plan's wanted runs that are not done and returns once none is left, here or elsewhere.
 
     `record` is the plan as the store keeps it. It is written when everything has been checked: bad input leaves
     nothing behind.
     """
     launch, todo = launching.here(), plan.todo(store)
+    awaited = Awaited(store, todo, launch)
     if launch.worker:
-        threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+        threading.Thread(target=_leave_with_lead, args=(launch.lead,), daemon=True).start()
     wanted = sum(run.wanted for run in plan.runs)
     board = Board(wanted, wanted - len(todo), silent=not launch.leads)
-    placement, why = _placement(plan, placement, launch)
-    count, why_count = _workers(plan, workers, placement, launch, len(todo))
+    placement, why = _placement(plan, asked.placement, launch)
+    count, most, why_count = _workers(plan, asked.workers, placement, launch, len(todo), gpu=torch.cuda.is_available())
     if shortfall := launching.shortfall(launch):
         board.say(f"note: {shortfall}")
     runner = None
@@ -71,17 +81,68 @@ def run(
             for note in copy.scan.notes:
                 board.say(f"  {name}: {note.message}" + (f" ({note.count:,} in all)" if note.count > 1 else ""))
         accelerator, counter = launching.accelerator(launch, placement), partial(Counter, board)
-        runner = Runner(plan.grid, plan.copies, accelerator, placement, on_alarm, counter)
+        runner = Runner(plan.grid, plan.copies, accelerator, placement, asked.on_alarm, counter, asked.save_every)
         if not launch.worker:  # whoever started a worker has done this already
             _prepare(runner, todo)
-        _set_threads(runner, todo, launch, count)
+        _set_threads(runner, todo, launch, most)
     if launch.leads:
         store.write_plan(plan.grid.name, record)
+    outcome = Outcome()
     if runner is not None:
-        with _worker_processes(count if launch.worker == 0 else 1, argv):
-            _together(runner, todo, store, board) if placement == "data" else _claim(runner, todo, store, board)
+        folder = str(Path(__file__).parent)  # not `-m`, which takes modules from wherever the user stands
+        command, told = [sys.executable, folder, *argv], {launching.SINCE: str(awaited.since)}
+        with Crew(command, told, board.say, awaited.left) as crew:
+            for _ in range(count - 1):
+                crew.add()
+            if most > count:
+                threading.Thread(target=_grow, args=(crew, runner, awaited, most), daemon=True).start()
+            _together(runner, awaited, board) if placement == "data" else _claim(runner, awaited, board)
+        outcome.died = crew.died
     board.close()
-    return _outcome(plan, store)
+    return _outcome(plan, store, outcome)
+
+
+class Awaited:
+    """The runs that a call waits for, and which of them have ended: failures of an earlier call are tried again.
+
+    To a worker the earlier calls are those before its starter's, so that what fails while it loads is not tried twice.
+    """
+
+    def __init__(self, store: Store, runs: list[Run], launch: Launch) -> None:
+        self.store, self.runs, self.launch = store, runs, launch
+        self._failed = {run.run_id: self._failed_before(run) for run in runs}
+
+    @property
+    def since(self) -> int:
+        """Results that are written later than this (ns) are of this call, or of another that goes on beside it."""
+        return max(self._failed.values(), default=0)
+
+    def folder(self, run: Run) -> Path:
+        return self.store.folder(run.dataset, run.run_id)
+
+    def ended(self, run: Run) -> bool:
+        return self._written(run) not in (0, self._failed[run.run_id])
+
+    def record(self, run: Run) -> Record | None:
+        """The stored run, if it has ended."""
+        return self.store.record(run.dataset, run.run_id) if self.ended(run) else None
+
+    def left(self) -> int:
+        """How many runs have not ended."""
+        return sum(not self.ended(run) for run in self.runs)
+
+    def _written(self, run: Run) -> int:
+        """When the run's result was written (ns), 0 when there is none."""
+        result, spec = self.folder(run) / "result.json", self.folder(run) / "spec.json"
+        return result.stat().st_mtime_ns if result.exists() and spec.exists() else 0
+
+    def _failed_before(self, run: Run) -> int:
+        """When a failure of an earlier call was written (ns), 0 when there is none."""
+        written = self._written(run)
+        if not written or (self.launch.worker and written > self.launch.since):
+            return 0
+        record = self.store.record(run.dataset, run.run_id)
+        return 0 if record and record.done else written  # done by another call since this one looked
 
 
 def _placement(plan: Plan, asked: str, launch: Launch) -> tuple[str, str]:
@@ -94,21 +155,24 @@ def _placement(plan: Plan, asked: str, launch: Launch) -> tuple[str, str]:
     return "pair", "the trunk is frozen, so runs are small: each process trains its own"
 
 
-def _workers(plan: Plan, asked: str, placement: str, launch: Launch, todo: int) -> tuple[int, str]:
-    """How many processes on this machine claim runs for this launched one, itself included."""
+def _workers(plan: Plan, asked: str, placement: str, launch: Launch, todo: int, *, gpu: bool) -> tuple[int, int, str]:
+    """How many processes on this machine claim runs for this launched one, itself included, at first and at most."""
     if placement == "data" and asked not in ("auto", "1"):
         what = f"{asked} workers, but in data placement all launched processes share each run"
         raise BadInput("--workers", what, "drop --workers, or use --placement pair")
     if placement == "data" or launch.worker:
-        return 1, "all processes share each run" if placement == "data" else "a worker"
+        return 1, 1, "all processes share each run" if placement == "data" else "a worker"
     if asked != "auto":
-        return int(asked), "as asked"
-    if torch.cuda.is_available() or launch.world > 1:
-        return 1, "one for each launched process"
+        return int(asked), int(asked), "as asked"
+    if launch.world > 1 and not gpu:
+        return 1, 1, "one for each launched process"
     if plan.grid.sections["model"].trunk == "trainable":
-        return 1, "the trunk trains, so one run uses all cores"
-    cores = len(os.sched_getaffinity(0))
-    return max(min(cores, todo), 1), f"{cores} cores, no GPU"
+        return 1, 1, f"the trunk trains, so one run uses {'its device' if gpu else 'all cores'}"
+    cores = len(os.sched_getaffinity(0)) // launch.local_world
+    most = max(min(cores, todo), 1)
+    if gpu:
+        return 1, most, "to begin with, and another as long as the last one brought a tenth more"
+    return most, most, f"{cores} cores, no GPU"
 
 
 def _set_threads(runner: Runner, todo: list[Run], launch: Launch, workers: int) -> None:
@@ -130,76 +194,60 @@ def _prepare(runner: Runner, todo: list[Run]) -> None:
         runner.prepare(copy, cached=cached)
 
 
-@contextmanager
-def _worker_processes(count: int, argv: Sequence[str]) -> Iterator[None]:
-    """`count` − 1 further processes of the same command that claim runs until none is left."""
-    started: list[subprocess.Popen] = []
-    try:
-        for number in range(1, count):
-            environment = {**os.environ, launching.WORKER: str(number)}
-            command = [sys.executable, "-m", "harness", *argv]
-            started.append(subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL))
-        yield
-        for process in started:
-            process.wait()
-    finally:
-        for process in started:
-            if process.poll() is None:
-                process.terminate()
-
-
-def _end_with_parent(parent: int) -> None:
-    """A worker whose starter was killed must not train on unseen; its lease is free as soon as it is gone."""
-    while os.getppid() == parent:
+def _leave_with_lead(lead: int) -> None:
+    """A worker whose starter is gone must not train on unseen: it saves its run and leaves, or is made to."""
+    while os.getppid() == lead:
         time.sleep(1)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(signals.GRACE + 5)
     os._exit(3)
 
 
-def _claim(runner: Runner, todo: list[Run], store: Store, board: Board) -> None:
+def _grow(crew: Crew, runner: Runner, awaited: Awaited, most: int) -> None:
+    """Packs the device: one more worker at a time, if there is memory for another process like this one."""
+
+    def room() -> int:
+        free, _ = torch.cuda.mem_get_info()
+        fitting = free // (torch.cuda.max_memory_reserved() + CUDA_CONTEXT)
+        return min(most, awaited.left(), 1 + len(crew.workers) + fitting)
+
+    crew.grow(room, Meter({awaited.folder(run): runner.steps(run) for run in awaited.runs}))
+
+
+def _claim(runner: Runner, awaited: Awaited, board: Board) -> None:
     """Claims and trains runs until every one has ended here or in another worker."""
-    began = {run.run_id: _ended(store, run) for run in todo}  # failures of an earlier call are tried again
-    waiting = list(todo)
+    waiting, leases = list(awaited.runs), Leases()
     while waiting:
         before = len(waiting)
         for run in list(waiting):
-            if _fresh(store, run, began) is None:
-                with store.lease(run.dataset, run.run_id) as mine:
-                    if mine and _fresh(store, run, began) is None:
-                        _execute(runner, run, store, board)
-            if (record := _fresh(store, run, began)) is not None:
+            if not awaited.ended(run):
+                with leases.claim(awaited.folder(run)) as lease:
+                    if lease and not awaited.ended(run):
+                        _execute(runner, run, awaited.folder(run), board, lease)
+            if (record := awaited.record(run)) is not None:
                 waiting.remove(run)
                 board.finished(record.result, record.alarms())
         if len(waiting) == before:
             time.sleep(POLL)
 
 
-def _ended(store: Store, run: Run) -> int:
-    """When the run's result was written (ns), 0 when there is none."""
-    path = store.folder(run.dataset, run.run_id) / "result.json"
-    return path.stat().st_mtime_ns if path.exists() else 0
-
-
-def _fresh(store: Store, run: Run, began: dict[str, int]) -> Record | None:
-    """The stored run if its result was written since this call began."""
-    return None if _ended(store, run) == began[run.run_id] else store.record(run.dataset, run.run_id)
-
-
-def _together(runner: Runner, todo: list[Run], store: Store, board: Board) -> None:
+def _together(runner: Runner, awaited: Awaited, board: Board) -> None:
     """All processes train one run after the other; the first one decides and claims for all.
 
     Others look at the store at other moments, so they are told what is left instead of looking themselves. A run
     that another job holds is waited for.
     """
-    leads, known = runner.accelerator.is_main_process, {run.run_id: run for run in todo}
-    began = {run.run_id: _ended(store, run) for run in todo}
-    waiting = _told_by_first([run.run_id for run in todo])
+    leads, leases = runner.accelerator.is_main_process, Leases()
+    known = {run.run_id: run for run in awaited.runs}
+    waiting = _told_by_first(list(known))
     while waiting:
         before = len(waiting)
         for run in [known[run_id] for run_id in waiting]:
-            with store.lease(run.dataset, run.run_id) if leads else nullcontext(False) as mine:
-                if _told_by_first(mine and _fresh(store, run, began) is None):
-                    _execute(runner, run, store, board)
-            record = _fresh(store, run, began) if leads else None
+            folder = awaited.folder(run)
+            with leases.claim(folder) if leads else nullcontext() as lease:
+                if _told_by_first(lease is not None and not awaited.ended(run)):
+                    _execute(runner, run, folder, board, lease)
+            record = awaited.record(run) if leads else None
             if record is not None:
                 board.finished(record.result, record.alarms())
             if _told_by_first(record is not None):
@@ -215,16 +263,22 @@ def _told_by_first(value: Any) -> Any:
     return held[0]
 
 
-def _execute(runner: Runner, run: Run, store: Store, board: Board) -> dict[str, Any]:
+def _execute(runner: Runner, run: Run, folder: Path, board: Board, lease: Lease | None) -> None:
+    """Trains a run that this process holds, or, without a lease, helps the process that does."""
     viewer = RunBar(board, run, runner.steps(run), runner.grid.sections["train"].epochs)
+    commit: Commit = lease.commit if lease else lambda: nullcontext(True)
     try:
-        return runner.execute(run, store.folder(run.dataset, run.run_id), viewer)
+        with signals.patiently():
+            runner.execute(run, folder, viewer, commit)
+    except Lost:
+        if runner.accelerator.num_processes > 1:  # the others wait for this one: end them all
+            raise
+        viewer.note("taken over by another process while this one stood still; what it trained is thrown away")
     finally:
         viewer.close()
 
 
-def _outcome(plan: Plan, store: Store) -> Outcome:
-    outcome = Outcome()
+def _outcome(plan: Plan, store: Store, outcome: Outcome) -> Outcome:
     told = {name: settings.severity for name, settings in plan.grid.sentinels.items() if settings.severity}
     for run in plan.runs:
         record = store.record(run.dataset, run.run_id) if run.wanted else None

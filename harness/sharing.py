@@ -9,14 +9,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from torch import Tensor
 
 from harness.loading import Pick, as_picks
 from harness.methods import Component
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 
 @dataclass

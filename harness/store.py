@@ -4,43 +4,53 @@
     RUNS/plans/<grid>.json     the resolved design of each grid that was planned here: cells, levels, run ids
 
 Both halves of the product meet here, so this room knows no torch. Every file appears whole or not at all
-(written beside its place, synced, renamed). A run is claimed by a lease file whose time is its heartbeat.
+(written beside its place, synced, renamed). Who works on a run is said by its lease (`leases`).
 """
 
 from __future__ import annotations
 
 import json
 import os
-import socket
 import threading
-import time
-import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from harness import leases
+from harness.errors import BadInput, Unwritable, nearest
 
-from harness.errors import BadInput, nearest
 
-HEARTBEAT = 5.0  # seconds between two signs of life of a lease's holder
-STALE = 12 * HEARTBEAT  # a lease without a sign of life for this long is free again
+SCHEMA = 1  # of spec.json and result.json: raise it when a reader of before would misunderstand them
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Writes `path` whole or not at all: a reader or a power cut never sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Writes `path` whole or not at all: a reader or a power cut never sees half of it. Raises `Unwritable`."""
+    write_chunks(path, [data])
+
+
+def write_chunks(path: Path, chunks: Iterable[bytes]) -> None:
+    """The same for what is too large to be held in memory as a whole."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with beside.open("wb") as file:
-            file.write(data)
+            file.writelines(chunks)
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
+    except OSError as error:
+        raise Unwritable(error.errno, error.strerror, str(path)) from error
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):  # it is gone already, or on a disk that takes nothing any more
+            beside.unlink()
+
+
+def clear_leftovers(folder: Path) -> None:
+    """Removes half-written files of processes that died; only for who has the folder to itself."""
+    for path in folder.glob(".*.*.*[0-9].*[0-9]"):
+        path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -60,13 +70,18 @@ def _encode(text: str) -> bytes:
     return text.encode(errors="backslashreplace")
 
 
+class Damaged(BadInput):
+    """A stored file that was cut off, or overwritten."""
+
+
 def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object. Raises `Damaged`."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_bytes())
         if not isinstance(value, dict):
             raise ValueError("not an object")
-    except ValueError as error:
-        raise BadInput(str(path), f"is not JSON ({error})", "delete it; what is missing is trained again") from error
+    except (ValueError, RecursionError) as error:
+        raise Damaged(str(path), f"is not JSON ({error})", "delete it; what is missing is trained again") from error
     return value
 
 
@@ -74,8 +89,11 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     try:
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
-    except ValueError as error:
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
+        if not all(isinstance(row, dict) for row in rows):
+            raise ValueError("a line is not an object")
+        return rows
+    except (ValueError, RecursionError) as error:
         mend = "delete the run's folder to train it again"
         raise BadInput(str(path), f"is not JSON lines ({error})", mend) from error
 
@@ -104,13 +122,18 @@ class Record:
 
     def errors(self, severities: Mapping[str, str] | None = None) -> list[str]:
         """The sentinels whose alarms are errors, each once; `severities` are other ones than those it raised with."""
-        told = severities or {}
         alarms = self.alarms() if self.result.get("errors") else []
-        return list(dict.fromkeys(a["sentinel"] for a in alarms if told.get(a["sentinel"], a["severity"]) == "error"))
+        return errors_among(((alarm["severity"], alarm["sentinel"]) for alarm in alarms), severities)
 
     def environment(self) -> dict[str, Any]:
         path = self.folder / "environment.json"
         return read_json(path) if path.exists() else {}
+
+
+def errors_among(alarms: Iterable[tuple[str, str]], severities: Mapping[str, str] | None = None) -> list[str]:
+    """The sentinels of those alarms (severity, sentinel) that are errors; see `Record.errors`."""
+    told = severities or {}
+    return list(dict.fromkeys(name for severity, name in alarms if told.get(name, severity) == "error"))
 
 
 def writable(path: Path | str) -> Path:
@@ -137,25 +160,38 @@ class Store:
 
     def records(self) -> Iterator[Record]:
         """All stored runs, in the order of their folders' names."""
-        for spec in sorted(self.root.glob("*/*/spec.json")):
-            record = self._read(spec.parent)
+        for place in self.places():
+            record = self.record(*place)
             if record is not None:
                 yield record
 
+    def places(self) -> Iterator[tuple[str, str]]:
+        """Data set and run id of every folder that may hold a run, sorted."""
+        for dataset in _folders(self.root):
+            for run_id in _folders(self.root / dataset):
+                yield dataset, run_id
+
     def find(self, run: str) -> Record:
         """The run that `run` names: a run id, the start of one, or a run's folder."""
-        records, folder = list(self.records()), Path(run).resolve()
-        matches = [r for r in records if r.run_id == run or r.folder.resolve() == folder]
-        matches = matches or [r for r in records if r.run_id.startswith(run)]
+        places, told = list(self.places()), Path(run).resolve()
+        named = [place for place in places if place[1] == run]
+        named = named or [place for place in places if place[1] == told.name and self.folder(*place).resolve() == told]
+        named = named or [place for place in places if place[1].startswith(run)]
+        matches = [record for place in named if (record := self.record(*place)) is not None]
         if len(matches) == 1:
             return matches[0]
         if not matches:
-            mend = nearest(run, [r.run_id for r in records]) if records else "give --runs, or train some: harness run"
+            known = [place[1] for place in places if (self.folder(*place) / "spec.json").exists()]
+            mend = nearest(run, known) if known else "give --runs, or train some: harness run"
             raise BadInput(run, f"no such run in {self.root}", mend)
         raise BadInput(run, f"names {len(matches)} runs", "give more of the run id: " + matches[0].run_id)
 
     def write_plan(self, grid: str, plan: Mapping[str, Any]) -> None:
-        write_json(self.root / "plans" / f"{grid}.json", plan)
+        try:
+            write_json(self.root / "plans" / f"{grid}.json", plan)
+        except Unwritable as error:
+            mend = "make room, or give --runs a folder of your own"
+            raise BadInput(str(self.root), f"can't be written to ({error.strerror})", mend) from error
 
     def read_plan(self, grid: str) -> dict[str, Any]:
         path = self.root / "plans" / f"{grid}.json"
@@ -163,79 +199,36 @@ class Store:
             raise BadInput(str(path), f"the grid {grid!r} was never planned in this store", "run `harness plan` first")
         return read_json(path)
 
-    @contextmanager
-    def lease(self, dataset: str, run_id: str) -> Iterator[bool]:
-        """Claims a run: yields True to its one holder, who keeps it alive by heartbeat, and False to others."""
-        path = self.folder(dataset, run_id) / "lease.json"
-        holder = {"host": socket.gethostname(), "pid": os.getpid(), "since": time.time(), "id": uuid.uuid4().hex}
-        if self.leased(dataset, run_id) or not self._claim(path, holder):
-            yield False
-            return
-        stop = threading.Event()
-        beat = threading.Thread(target=_beat, args=(path, stop), daemon=True)
-        beat.start()
-        try:
-            yield True
-        finally:
-            stop.set()
-            beat.join()
-            with self._lock():
-                if _holder(path) == holder:  # a holder that was silent for too long may have lost it
-                    path.unlink()
-
     def leased(self, dataset: str, run_id: str) -> bool:
-        """Whether a living worker holds the run."""
-        return not _free(self.folder(dataset, run_id) / "lease.json")
-
-    def _claim(self, path: Path, holder: dict[str, Any]) -> bool:
-        """Looking and writing are one act under the lock, or two takers of a dead lease could both succeed."""
-        with self._lock():
-            if not _free(path):
-                return False
-            write_json(path, holder)
-            return True
-
-    def _lock(self) -> FileLock:
-        """Held for a moment, and freed by the system if its holder dies."""
-        self.root.mkdir(parents=True, exist_ok=True)
-        return FileLock(self.root / ".lock")
+        """Whether a worker holds the run that isn't known to be gone."""
+        return leases.held(self.folder(dataset, run_id))
 
     @staticmethod
     def _read(folder: Path) -> Record | None:
-        if not (folder / "spec.json").exists():
-            return None
-        result = folder / "result.json"
-        return Record(folder, read_json(folder / "spec.json"), read_json(result) if result.exists() else {})
+        result = _read_if_there(folder / "result.json")
+        try:
+            spec = _read_if_there(folder / "spec.json")
+        except Damaged:
+            if result is not None:
+                raise
+            return None  # of a run that was cut off: it is trained again, and its files are written again
+        return None if spec is None else Record(folder, spec, result or {})
 
 
-def _free(path: Path) -> bool:
-    """Whether no living worker holds the lease: it is not there, was silent for long, or its process is gone."""
+def _folders(root: Path) -> list[str]:
     try:
-        silent = time.time() - path.stat().st_mtime
+        with os.scandir(root) as found:
+            return sorted(entry.name for entry in found if entry.is_dir())
     except FileNotFoundError:
-        return True
-    holder = _holder(path)
-    return silent > STALE or (holder.get("host") == socket.gethostname() and not _alive(holder.get("pid")))
+        return []
 
 
-def _holder(path: Path) -> dict[str, Any]:
+def _read_if_there(path: Path) -> dict[str, Any] | None:
+    """A spec or a result. Raises `BadInput` for one of a later version: nobody can know what it says."""
     try:
-        return read_json(path)
-    except (FileNotFoundError, BadInput):
-        return {}
-
-
-def _alive(pid: Any) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, TypeError, OverflowError):
-        return True
-    return True
-
-
-def _beat(path: Path, stop: threading.Event) -> None:
-    while not stop.wait(HEARTBEAT):
-        with suppress(OSError):  # a file system that hiccups once must not end a lease
-            os.utime(path)
+        found = read_json(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if (schema := found.get("schema", 1)) != SCHEMA:
+        raise BadInput(str(path), f"has schema {schema!r}, this version knows {SCHEMA}", "update harness")
+    return found

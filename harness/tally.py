@@ -10,7 +10,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from harness import evaluation
+from harness import scores
 from harness.learner import Loss, row_entropy
 from harness.methods import Batch
 from harness.sentinels._memory import copied
@@ -80,7 +80,7 @@ class Tally:
             "losses": losses,
             "weights": self.weights,
             "gradient_norm": _mean_of_finite(self.norms),
-            "train": {"war": float(table.trace() / table.sum()), "uar": float(evaluation.recalls(table).mean())},
+            "train": {"war": float(table.trace() / table.sum()), "uar": float(scores.recalls(table).mean())},
             "target": _target_facts(self.targets.cpu()),
         }
 

@@ -20,7 +20,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from harness import evaluation
+from harness import scores
 from harness.checkpoint import Keeper, State
 from harness.learner import Learner, Loss
 from harness.loading import Split, as_picks
@@ -279,7 +279,8 @@ def predict(learner: Learner, split: Split, accelerator: Accelerator) -> np.ndar
 
 
 def _scores(probabilities: np.ndarray, split: Split) -> dict[str, float]:
-    return evaluation.measure(probabilities, split.labels_on_cpu, ("war", "uar"))
+    exact = probabilities.astype(np.float64)
+    return {name: getattr(scores, name)(exact, split.labels_on_cpu) for name in ("war", "uar")}
 
 
 # ── optimiser ───────────────────────────────────────────────────────────────────────────────────────────────

@@ -72,11 +72,13 @@ def load(model: Model) -> Clip:
         raise BadInput("model.name", f"open_clip has no {name!r}", nearest(name, ["tiny", *open_clip.list_models()]))
     source = weights.source(model)
     logging.getLogger().setLevel(max(logging.WARNING, logging.getLogger().level))
+    if weights.is_file(source):
+        _refuse_code(source)
     try:
-        if Path(source).is_file():
+        if weights.is_file(source):
             with _quietly():
-                clip = open_clip.create_model(name, load_weights=False)
-            fit = open_clip.load_checkpoint(clip, source, strict=True)
+                clip = open_clip.create_model(name, load_weights=False, pretrained_text=False)
+            fit = open_clip.load_checkpoint(clip, source, strict=True, weights_only=True)
         else:
             clip, fit = open_clip.create_model(name, pretrained=source, weights_only=True), None
     except Exception as error:
@@ -92,6 +94,21 @@ def load(model: Model) -> Clip:
         width = trunk(torch.zeros(1, size, size, 3, dtype=torch.uint8)).shape[-1]
     missing, unexpected = (tuple(getattr(fit, kind, ())) for kind in ("missing_keys", "unexpected_keys"))
     return Clip(clip.float().eval(), open_clip.get_tokenizer(name), size, width, trunk, missing, unexpected)
+
+
+def _refuse_code(file: str) -> None:
+    """Refuses a weights file that holds anything but tensors: unpickled, it could run whatever it likes.
+
+    It is read here once more, since open_clip reads a file again without this guard where the first reading failed.
+    """
+    if file.endswith((".safetensors", ".npz", ".npy")):  # these formats can hold tensors only
+        return
+    try:
+        torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:
+        what = f"{file!r} is damaged, or holds more than tensors, which could run code ({type(error).__name__})"
+        mend = "save its state_dict as .safetensors where you trust the file, and give that"
+        raise BadInput("model.pretrained", what, mend) from error
 
 
 @contextlib.contextmanager

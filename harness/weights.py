@@ -31,19 +31,26 @@ def source(model: Model) -> str:
     if not model.pretrained:
         mend = "give model.pretrained: an open_clip tag such as openai, or a weights file"
         raise BadInput("model.pretrained", f"{model.name} has no weights", mend)
-    if _is_path(model.pretrained) and not Path(model.pretrained).is_file():
+    if is_file(model.pretrained) and not Path(model.pretrained).is_file():
         raise BadInput("model.pretrained", f"no weights file {model.pretrained}", "give the path of a file that exists")
+    if not is_file(model.pretrained) and Path(model.pretrained).is_file():
+        mend = f"write ./{model.pretrained} for the file, or move it away for open_clip's tag"
+        raise BadInput("model.pretrained", f"{model.pretrained} is a file in this folder, or a tag?", mend)
+    if model.name == "tiny" and not is_file(model.pretrained):  # open_clip would take the embedded weights all the same
+        mend = "give a weights file, or choose a model.name that has tags"
+        raise BadInput("model.pretrained", f"the embedded tiny model has no {model.pretrained!r}", mend)
     return model.pretrained
 
 
-def _is_path(source: str) -> bool:
+def is_file(source: str) -> bool:
+    """Whether a source is a path, told by how it is written."""
     return "/" in source or source.endswith((".safetensors", ".pt", ".bin"))
 
 
 def name_of(model: Model) -> str:
     """A short name for the weights that changes when they do: a file's hash, or the hub's tag."""
     where = source(model)
-    if _is_path(where):
+    if is_file(where):
         return _file_hash(where, Path(where).stat().st_mtime_ns)
     return where
 

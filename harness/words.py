@@ -24,3 +24,8 @@ def storage(count: float) -> str:
             return f"{count:.3g} {unit}"
         count /= 1000
     return f"{count:,.3g} TB"
+
+
+def printable(text: str) -> str:
+    """Names of files may hold anything: what would steer a terminal, or can't be printed, is spelled out."""
+    return "".join(sign if sign.isprintable() or sign == "\n" else repr(sign)[1:-1] for sign in text)

@@ -32,7 +32,10 @@ class Writer:
         self.folder, self.commit, self.writes = folder, commit, writes
 
     def begin(self, spec: Mapping[str, Any], environment: Mapping[str, Any]) -> None:
-        self._write({"spec.json": spec, "environment.json": environment, "alarms.jsonl": []})
+        """What is known beforehand. Clears away what a process that died while it wrote has left half-written."""
+        self._write({"spec.json": _of_this_form(spec), "environment.json": environment, "alarms.jsonl": []})
+        if self.writes:
+            store.clear_leftovers(self.folder)
 
     def alarms(self, alarms: list[Alarm]) -> None:
         self._write({"alarms.jsonl": list(map(as_row, alarms))})
@@ -43,7 +46,7 @@ class Writer:
     def end(self, result: Mapping[str, Any], alarms: list[Alarm], predictions: bytes | None) -> None:
         """Predictions as `predictions_of` makes them; a failed run has none."""
         before = {} if predictions is None else {"predictions.parquet": predictions}
-        self._write({"alarms.jsonl": list(map(as_row, alarms)), **before, "result.json": result})
+        self._write({"alarms.jsonl": list(map(as_row, alarms)), **before, "result.json": _of_this_form(result)})
 
     def _write(self, files: Mapping[str, Any]) -> None:
         """Raises `Lost` where the run is somebody else's by now."""
@@ -54,6 +57,10 @@ class Writer:
                 raise Lost(f"{self.folder.name} was taken over by another process")
             for name, value in files.items():
                 _put(self.folder / name, value)
+
+
+def _of_this_form(value: Mapping[str, Any]) -> dict[str, Any]:
+    return {"schema": store.SCHEMA, **value}
 
 
 def _put(path: Path, value: Any) -> None:

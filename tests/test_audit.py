@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from layouts import NUMBERS, build, lines, lists, media, video
 
 from harness import plugins
-from harness.audit.text import printable
+from harness.words import printable
 from harness.cli import main
 
 Check = Callable[..., tuple[int, dict[str, Any]]]

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from harness.errors import BadInput
-from harness.leaderboard import report
+from harness.leaderboard import report, sheets
 from harness.leaderboard.markdown import escape, points, spread, without_folders
 from harness.store import Store
 
@@ -204,6 +204,27 @@ def test_missing_failed_and_dropped_runs_are_named(tmp_path):
     assert "OSError: can't read …/0001.avi" in page and "second line" not in page
     assert "warmup needs ldl" in page
     assert "/home/" not in page
+
+
+def test_a_fault_of_many_runs_is_told_once(tmp_path):
+    plan = plan_of(["caer"], list(range(40)), {"ldl": ["", "ldl"]})
+    store = store_of(tmp_path / "runs", plan)
+    for place, row in enumerate(plan["runs"][2:]):
+        message = "no room" if place < 20 else f"can't read clip {place}"
+        error = {"type": "OSError", "message": message}
+        save_run(tmp_path / "runs", row, 0.0, result={"status": "failed", "error": error, "metrics": {}})
+    page = report(store, "demo", tmp_path / "out").read_text()
+    assert "78 runs failed" in page
+    (line,) = [line for line in page.splitlines() if "OSError: no room" in line]
+    assert line.split("|")[2].strip() == "20" and plan["runs"][2]["run_id"] in line and "…" in line
+    assert page.count("OSError: can't read clip") == 49 and "9 runs more failed" in page
+
+
+def test_a_long_table_is_written_as_a_short_one(tmp_path, monkeypatch):
+    store = store_of(tmp_path / "runs", plan_of(["caer"], [0, 1]))
+    whole = files(report(store, "demo", tmp_path / "whole").parent)
+    monkeypatch.setattr(sheets, "CHUNK", 7)
+    assert files(report(store, "demo", tmp_path / "pieces").parent) == whole
 
 
 def test_miniatures_are_marked_wherever_their_numbers_stand(tmp_path):

@@ -1,14 +1,28 @@
-"""Who trains what, where: placement and workers are chosen and explained, and what the launcher gave is known."""
+"""Who trains what, where: placement and workers are chosen and explained; every run ends once, whoever dies."""
 
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
 import types
+from pathlib import Path
 
 import pytest
-import torch
 
-from harness import launch, schedule
+from harness import launch, leases, schedule
 from harness.errors import BadInput
 from harness.launch import Launch
-from harness.protocol import Model
+from harness.progress import Board
+from harness.protocol import Model, Train
+from harness.schedule import Awaited
+from harness.store import Store, write_json
+from harness.writing import Writer
+
+ROOT = Path(__file__).parents[1]
 
 ONE = Launch(rank=0, local_rank=0, world=1, local_world=1, worker=0)
 TWO = Launch(rank=1, local_rank=1, world=2, local_world=2, worker=0)
@@ -29,12 +43,13 @@ def test_auto_placement_follows_the_trunk_and_says_why(trunk, where, expected):
     assert schedule._placement(plan(trunk), "data", where)[0] == "data"
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="counts cores only where there is no GPU")
 def test_auto_workers_use_the_cores_of_one_process_but_not_more_than_there_are_runs(monkeypatch):
     monkeypatch.setattr(schedule.os, "sched_getaffinity", lambda _: set(range(4)))
 
-    def count(trunk="frozen", placement="pair", where=ONE, asked="auto", todo=108):
-        return schedule._workers(plan(trunk), asked, placement, where, todo)[0]
+    def count(trunk="frozen", placement="pair", where=ONE, asked="auto", todo=108, gpu=False):
+        first, most, why = schedule._workers(plan(trunk), asked, placement, where, todo, gpu=gpu)
+        assert why
+        return first if first == most else (first, most)
 
     assert count() == 4
     assert count(todo=2) == 2
@@ -43,6 +58,11 @@ def test_auto_workers_use_the_cores_of_one_process_but_not_more_than_there_are_r
     assert count(trunk="trainable") == 1
     assert count(asked="3") == 3
     assert count(placement="data") == 1
+    assert count(gpu=True) == (1, 4), "small runs are packed as long as it brings something"
+    assert count(gpu=True, todo=3) == (1, 3)
+    assert count(gpu=True, where=TWO) == (1, 2), "the launched processes share the cores"
+    assert count(gpu=True, trunk="trainable") == 1
+    assert count(gpu=True, asked="3") == 3
     with pytest.raises(BadInput, match="--workers"):
         count(placement="data", asked="3")
 
@@ -63,3 +83,185 @@ def test_a_launcher_that_started_fewer_processes_is_named(monkeypatch):
     assert "asked for" in launch.shortfall(ONE)
     monkeypatch.setenv("WORLD_SIZE", "1")
     assert launch.shortfall(ONE) == ""
+
+
+# ── which runs have ended ───────────────────────────────────────────────────────────────────────────────────
+
+RUN = types.SimpleNamespace(dataset="caer", run_id="run", copy="caer", method="prompt", seed=0)
+RESULT = {
+    "dataset": "caer",
+    "method": "prompt",
+    "seed": 0,
+    "error": {"type": "E", "message": "broken"},
+    "alarms": 0,
+    "metrics": {},
+    "epoch": 0,
+    "duration_s": 1.0,
+}
+
+
+def stored(store: Store, status: str, at: int = 0) -> None:
+    folder = store.folder("caer", "run")
+    write_json(folder / "spec.json", {})
+    write_json(folder / "result.json", {**RESULT, "status": status})
+    if at:
+        os.utime(folder / "result.json", ns=(at, at))
+
+
+def test_a_failure_of_an_earlier_call_is_tried_again_and_one_of_this_call_is_not(tmp_path):
+    store = Store(tmp_path)
+    stored(store, "failed", at=5_000)
+    awaited = Awaited(store, [RUN], ONE)
+    assert not awaited.ended(RUN) and awaited.record(RUN) is None and awaited.left() == 1
+    stored(store, "failed", at=4_000)  # a clock that was set back makes no difference
+    assert awaited.ended(RUN) and awaited.record(RUN).result["status"] == "failed" and awaited.left() == 0
+
+
+def test_a_worker_that_comes_late_does_not_try_again_what_failed_meanwhile(tmp_path):
+    store = Store(tmp_path)
+    stored(store, "failed", at=5_000)
+    worker = dataclasses.replace(ONE, worker=1, since=Awaited(store, [RUN], ONE).since)
+    assert not Awaited(store, [RUN], worker).ended(RUN)
+    stored(store, "failed", at=6_000)
+    assert Awaited(store, [RUN], worker).ended(RUN)
+
+
+def test_what_another_call_has_done_since_the_plan_was_made_is_not_done_again(tmp_path):
+    store = Store(tmp_path)
+    stored(store, "done")
+    assert Awaited(store, [RUN], ONE).ended(RUN)
+
+
+class Runner:
+    """Trains nothing; what happens meanwhile is given."""
+
+    grid = types.SimpleNamespace(sections={"train": Train()})
+    accelerator = types.SimpleNamespace(num_processes=1)
+
+    def __init__(self, meanwhile):
+        self.meanwhile, self.runs = meanwhile, 0
+
+    def steps(self, run):
+        return 1
+
+    def execute(self, run, folder, viewer, commit):
+        self.runs += 1
+        writer = Writer(folder, commit, writes=True)
+        writer.begin({}, {})
+        self.meanwhile(folder)
+        writer.end({**RESULT, "status": "failed"}, [], None)
+
+
+def test_a_run_that_was_taken_over_is_thrown_away_and_that_is_said(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(schedule, "POLL", 0.01)
+    store = Store(tmp_path)
+
+    def taken_over(folder):
+        write_json(folder / "lease.json", {"id": "x", "place": "another machine", "pid": 1, "started": "1"})
+        threading.Timer(0.2, stored, (store, "done")).start()
+
+    runner, awaited = Runner(taken_over), Awaited(store, [RUN], ONE)
+    schedule._claim(runner, awaited, Board(1, 0))
+    assert runner.runs == 1 and awaited.record(RUN).done
+    said = capsys.readouterr().err
+    assert "taken over by another process" in said and "FAILED" not in said
+    assert leases.held(store.folder("caer", "run")), "the lease is the other's"
+
+
+def test_a_run_that_nobody_takes_is_stored(tmp_path, capsys):
+    runner, awaited = Runner(lambda folder: None), Awaited(Store(tmp_path), [RUN], ONE)
+    schedule._claim(runner, awaited, Board(1, 0))
+    assert awaited.record(RUN).result["status"] == "failed" and "FAILED: E: broken" in capsys.readouterr().err
+    assert not leases.held(awaited.folder(RUN))
+
+
+def test_a_result_without_a_spec_is_no_run_that_ended(tmp_path):
+    store = Store(tmp_path)
+    stored(store, "done")
+    (store.folder("caer", "run") / "spec.json").unlink()
+    runner, awaited = Runner(lambda folder: None), Awaited(store, [RUN], ONE)
+    schedule._claim(runner, awaited, Board(1, 0))
+    assert runner.runs == 1 and awaited.ended(RUN)
+
+
+# ── the real command, with workers that die ─────────────────────────────────────────────────────────────────
+
+
+class Grid:
+    """`harness run` with three workers on small runs of a miniature, watched from outside."""
+
+    def __init__(self, folder: Path, *, epochs: int) -> None:
+        self.runs = folder / "runs"
+        words = ["run", "--datasets", "raer", "--methods", "prompt,prompt+lsr", "--seeds", "0,1,2,3", "--workers", "3"]
+        words += ["--set", f"train.epochs={epochs}", "--set", "train.limit=4", "--set", "clips.frames=2"]
+        words += ["--runs", str(self.runs), "--out", str(folder / "out")]
+        self.error = (folder / "stderr").open("w+")
+        self.lead = subprocess.Popen([sys.executable, "-m", "harness", *words], cwd=ROOT, stderr=self.error)
+        self.written: dict[str, set[int]] = {}  # when results were seen to be written, by run
+
+    def look(self) -> None:
+        time.sleep(0.02)
+        for path in self.runs.glob("raer/*/result.json"):
+            self.written.setdefault(path.parent.name, set()).add(path.stat().st_mtime_ns)
+
+    def holders(self) -> set[int]:
+        """The processes that train a run."""
+        return {pid for folder in self.runs.glob("raer/*") if (pid := leases.holder(folder))}
+
+    def wait_for_workers(self, count: int) -> list[int]:
+        """Workers beside the lead that train a run, at least so many."""
+        deadline = time.monotonic() + 240
+        while len(found := self.holders() - {self.lead.pid}) < count:
+            assert self.lead.poll() is None and time.monotonic() < deadline, self.said()
+            self.look()
+        return sorted(found)
+
+    def said(self) -> str:
+        self.error.seek(0)
+        return self.error.read()
+
+
+@pytest.fixture
+def grid(tmp_path, request):
+    grid = Grid(tmp_path, epochs=request.param)
+    yield grid
+    grid.lead.kill()
+    grid.error.close()
+
+
+def wait_until_gone(pids: list[int], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while any(leases._started(pid) for pid in pids):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("grid", [300], indirect=True)
+def test_a_grid_whose_workers_are_killed_trains_every_run_exactly_once(grid):
+    killed: set[int] = set()
+    while len(killed) < 2:
+        victim = grid.wait_for_workers(1)[0]
+        if victim not in killed:  # it may take a moment to die
+            os.kill(victim, signal.SIGKILL)
+            killed.add(victim)
+    while grid.lead.poll() is None:
+        grid.look()
+    assert grid.lead.returncode in (0, 1), grid.said()  # 1: so short a training may alarm
+    results = [json.loads(path.read_text()) for path in grid.runs.glob("raer/*/result.json")]
+    assert [result["status"] for result in results] == ["done"] * 8
+    assert [len(times) for times in grid.written.values()] == [1] * 8, "written once"
+    assert grid.said().count("was killed by SIGKILL") == 2
+    assert not any(leases.held(folder) for folder in grid.runs.glob("raer/*"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("grid", [4000], indirect=True)
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_workers_leave_with_their_lead_in_bounded_time(grid, end):
+    workers = grid.wait_for_workers(2)
+    grid.lead.send_signal(end)
+    assert grid.lead.wait(30) == (-9 if end == signal.SIGKILL else 3), grid.said()
+    wait_until_gone(workers, 30)
+    assert not any(leases.held(folder) for folder in grid.runs.glob("raer/*"))
+    assert "Traceback" not in grid.said()

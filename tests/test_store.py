@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import errno
 import math
-import multiprocessing
 import os
-import signal
-import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,9 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness import store as storing
 from harness.errors import BadInput
-from harness.store import Store, read_json, read_lines, write_bytes, write_json, write_lines
+from harness.store import Store, read_json, read_lines, write_bytes, write_chunks, write_json, write_lines
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -29,7 +24,6 @@ values = st.recursive(
 )
 objects = st.dictionaries(st.text(), values, max_size=4)
 shared_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-forked = multiprocessing.get_context("fork")
 
 
 def stored(root: Path, dataset: str = "caer", run_id: str = "ldl-s0-0123456789", **result: Any) -> Path:
@@ -68,7 +62,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path, monkeyp
     write_json(tmp_path / "a.json", {"old": 1})
     with pytest.raises(ValueError, match="JSON compliant"):
         write_json(tmp_path / "a.json", {"new": math.nan})
-    monkeypatch.setattr(os, "fsync", lambda file: (_ for _ in ()).throw(OSError("disk full")))
+    monkeypatch.setattr(os, "fsync", lambda file: (_ for _ in ()).throw(OSError(errno.ENOSPC, "disk full")))
     with pytest.raises(OSError, match="disk full"):
         write_json(tmp_path / "a.json", {"new": 1})
     assert read_json(tmp_path / "a.json") == {"old": 1}
@@ -85,6 +79,20 @@ def test_readers_never_see_half_a_file_while_threads_write_it(tmp_path: Path) ->
             assert len(data) in sizes and len(set(data)) == 1
         [write.result() for write in writes]
     assert [p.name for p in tmp_path.iterdir()] == ["shared"]
+
+
+def test_a_file_in_pieces_is_whole_or_not_there(tmp_path: Path) -> None:
+    def pieces(fails: bool) -> Iterator[bytes]:
+        yield b"one"
+        if fails:
+            raise RuntimeError
+        yield b"two"
+
+    with pytest.raises(RuntimeError):
+        write_chunks(tmp_path / "a", pieces(True))
+    assert not list(tmp_path.iterdir())
+    write_chunks(tmp_path / "a", pieces(False))
+    assert (tmp_path / "a").read_bytes() == b"onetwo"
 
 
 def test_missing_lines_are_no_lines(tmp_path: Path) -> None:
@@ -136,6 +144,16 @@ def test_a_run_is_found_by_id_by_its_start_and_by_its_folder(tmp_path: Path, mon
         assert {store.find(name).run_id for name in names} == {"ldl-s0-0123"}
 
 
+def test_finding_a_run_reads_no_other(tmp_path: Path) -> None:
+    stored(tmp_path, run_id="ldl-s0-0123456789")
+    other = stored(tmp_path, run_id="mi-s0-0123456789")
+    (other / "spec.json").write_text("{")
+    (tmp_path / "caer" / "ldl-s0-01").mkdir()  # a folder in which nothing is stored
+    assert Store(tmp_path).find("ldl").run_id == "ldl-s0-0123456789"
+    with pytest.raises(BadInput, match="is not JSON"):
+        Store(tmp_path).find("mi")
+
+
 def test_a_run_that_is_not_found_shows_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no such run"):
         Store(tmp_path).find("x")
@@ -153,156 +171,3 @@ def test_plans_are_kept_by_grid_and_an_unknown_grid_is_bad_input(tmp_path: Path)
     assert store.read_plan("my grid") == {"grid": "my grid"} and list(store.records()) == []
     with pytest.raises(BadInput, match="never planned in this store — run `harness plan` first"):
         store.read_plan("other")
-
-
-# ── leases ──────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def lease_file(store: Store) -> Path:
-    return store.folder("caer", "run") / "lease.json"
-
-
-def silence(store: Store) -> None:
-    """Makes the lease look as if its holder had not given a sign of life for long."""
-    long_ago = time.time() - 2 * storing.STALE
-    os.utime(lease_file(store), (long_ago, long_ago))
-
-
-def hold(root: Path, pipe: Any) -> None:
-    with Store(root).lease("caer", "run") as mine:
-        pipe.send(mine)
-        pipe.poll(30)
-
-
-@pytest.fixture
-def holder(tmp_path: Path) -> Iterator[multiprocessing.process.BaseProcess]:
-    """Another process that holds the lease until the test ends or kills it."""
-    ours, theirs = forked.Pipe()
-    process = forked.Process(target=hold, args=(tmp_path, theirs))
-    process.start()
-    assert ours.poll(30) and ours.recv()
-    yield process
-    ours.send("end")
-    process.join()
-
-
-def test_a_lease_is_held_by_one_and_free_again_afterwards(tmp_path: Path) -> None:
-    store = Store(tmp_path)
-    with store.lease("caer", "run") as mine:
-        assert mine and store.leased("caer", "run")
-        with Store(tmp_path).lease("caer", "run") as second:
-            assert not second
-        assert store.leased("caer", "run"), "who was refused must not free it"
-        with store.lease("caer", "other") as other:
-            assert other
-    assert not store.leased("caer", "run")
-    with store.lease("caer", "run") as again:
-        assert again
-
-
-def test_an_error_frees_the_lease(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError), Store(tmp_path).lease("caer", "run"):
-        raise RuntimeError
-    assert not Store(tmp_path).leased("caer", "run")
-
-
-def test_a_living_process_keeps_its_lease(tmp_path: Path, holder: Any) -> None:
-    with Store(tmp_path).lease("caer", "run") as mine:
-        assert not mine
-
-
-def test_the_lease_of_a_killed_process_is_taken_over_at_once(tmp_path: Path, holder: Any) -> None:
-    os.kill(holder.pid, signal.SIGKILL)
-    holder.join()
-    assert not Store(tmp_path).leased("caer", "run")
-    with Store(tmp_path).lease("caer", "run") as mine:
-        assert mine and json.loads(lease_file(Store(tmp_path)).read_text())["pid"] == os.getpid()
-
-
-def test_the_lease_of_another_machine_is_taken_over_once_it_is_silent(tmp_path: Path) -> None:
-    store = Store(tmp_path)
-    write_json(lease_file(store), {"host": "elsewhere", "pid": 1})
-    with store.lease("caer", "run") as mine:
-        assert not mine
-    silence(store)
-    with store.lease("caer", "run") as mine:
-        assert mine
-
-
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"host": 5}', '{"pid": "x"}', '{"pid": 99999999999999999999999}'])
-def test_a_lease_that_can_not_be_read_counts_until_it_is_silent(content: str, tmp_path: Path) -> None:
-    store = Store(tmp_path)
-    lease_file(store).parent.mkdir(parents=True)
-    host = f'"host": "{storing.socket.gethostname()}", '
-    lease_file(store).write_text(content.replace('{"pid', "{" + host + '"pid'))
-    assert store.leased("caer", "run")
-    silence(store)
-    with store.lease("caer", "run") as mine:
-        assert mine
-
-
-def test_a_holder_gives_signs_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storing, "HEARTBEAT", 0.02)
-    store = Store(tmp_path)
-    with store.lease("caer", "run"):
-        silence(store)
-        deadline = time.monotonic() + 10
-        while not store.leased("caer", "run"):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-
-
-def test_a_holder_that_lost_its_lease_does_not_free_its_successors(tmp_path: Path) -> None:
-    store = Store(tmp_path)
-    with store.lease("caer", "run") as first:
-        silence(store)
-        second = store.lease("caer", "run")
-        assert first and second.__enter__()
-    assert store.leased("caer", "run")
-    second.__exit__(None, None, None)
-    assert not store.leased("caer", "run")
-
-
-@pytest.mark.parametrize("before", ["nothing", "a dead lease"])
-def test_of_many_threads_exactly_one_holds_the_lease(before: str, tmp_path: Path) -> None:
-    for attempt in range(10):
-        store, claims = Store(tmp_path / str(attempt)), []
-        if before == "a dead lease":
-            write_json(lease_file(store), {"host": "elsewhere", "pid": 1})
-            silence(store)
-        start, finish = threading.Barrier(8), threading.Barrier(8)
-
-        def claim(store: Store = store, start=start, finish=finish, claims: list[bool] = claims) -> None:
-            start.wait()
-            with store.lease("caer", "run") as mine:
-                claims.append(mine)
-                finish.wait()
-
-        with ThreadPoolExecutor(8) as pool:
-            [future.result() for future in [pool.submit(claim) for _ in range(8)]]
-        assert sorted(claims) == [False] * 7 + [True]
-
-
-def contend(root: Path, start: Any, rounds: int) -> None:
-    """Claims again and again, and leaves dead leases behind; two holders at once would collide on `inside`."""
-    store = Store(root)
-    start.wait()
-    for number in range(rounds):
-        with store.lease("caer", "run") as mine:
-            if mine:
-                inside = root / "inside"
-                inside.open("x").close()
-                time.sleep(0.001)
-                inside.unlink()
-                if number % 2:
-                    silence(store)  # from now on the others take over what is still held here, but idle
-
-
-def test_processes_that_take_over_dead_leases_never_hold_one_together(tmp_path: Path) -> None:
-    start = forked.Barrier(4)
-    crowd = [forked.Process(target=contend, args=(tmp_path, start, 60)) for _ in range(4)]
-    for process in crowd:
-        process.start()
-    for process in crowd:
-        process.join()
-    assert [process.exitcode for process in crowd] == [0] * 4

@@ -84,8 +84,8 @@ def write(arguments: argparse.Namespace, argv: list[str]) -> int:
 
 def diff(arguments: argparse.Namespace, argv: list[str]) -> int:
     """Exit code 1 where the copies differ."""
-    from harness.audit.text import printable
     from harness.manifest import differences, read
+    from harness.words import printable
 
     comparison = differences.compare(read(Path(arguments.a)), read(Path(arguments.b)))
     as_text = printable(differences.text(comparison))

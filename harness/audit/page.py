@@ -14,8 +14,8 @@ from harness import __version__
 from harness.audit import Audit
 from harness.audit.findings import Finding
 from harness.audit.pictures import Frame, Shown, choose, show
-from harness.audit.text import counted, printable
-from harness.words import SHOWN, plural
+from harness.audit.text import counted
+from harness.words import SHOWN, plural, printable
 
 LISTED = 200  # clips named for each finding
 

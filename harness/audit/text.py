@@ -9,7 +9,7 @@ from tabulate import tabulate
 
 from harness.audit import Audit
 from harness.audit.findings import Finding
-from harness.words import plural
+from harness.words import plural, printable
 
 WIDTH = 110
 
@@ -89,11 +89,6 @@ def _finding(lead: str, finding: Finding) -> Iterable[str]:
     yield from wrapped(f"{finding.kind} ({finding.where}): {finding.message}", lead, indent)
     if finding.mend:
         yield from wrapped(f"→ {finding.mend}", indent + "   ", indent + "     ")
-
-
-def printable(text: str) -> str:
-    """Names of files may hold anything: what would steer a terminal, or can't be printed, is spelled out."""
-    return "".join(sign if sign.isprintable() or sign == "\n" else repr(sign)[1:-1] for sign in text)
 
 
 def wrapped(text: str, first: str, rest: str) -> list[str]:

@@ -201,7 +201,8 @@ class Adapter:
         if not told:
             folders = [*([self.home] if self.home else []), self.root, self.root / "annotations"]
             own, others = self._owners()
-            found = (listfiles.own_files(sorted(folder.glob(pattern)), own, others) for folder in folders)
+            there = (sorted(file for file in folder.glob(pattern) if file.is_file()) for folder in folders)
+            found = (listfiles.own_files(files, own, others) for files in there)
             return next((files for files in found if files), [])
         file = Path(os.path.expanduser(told))
         if not file.is_file():

@@ -75,7 +75,7 @@ class DAiSEE(Adapter):
         """The table of each split; others, such as the one of all clips, are named as not read."""
         found: dict[str, Path] = {}
         unread = []
-        for file in sorted(folder.glob("*.csv")):
+        for file in sorted(file for file in folder.glob("*.csv") if file.is_file()):
             split = self.splits.get(re.sub(r"[ _-]?labels?$", "", file.stem.casefold()))
             if split is None:
                 unread.append(file.name)

@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -28,6 +28,7 @@ from harness.datasets import Entry
 from harness.datasets._columns import Columns, Settings, columns_of
 from harness.datasets.folder import Folder
 from harness.errors import BadInput
+from harness.paths import within
 from harness.store import read_json, read_lines, write_json, write_lines
 
 if TYPE_CHECKING:
@@ -120,6 +121,8 @@ def _load(root: str) -> dict[str, datasets.Dataset]:
     if (folder / "clips.jsonl").is_file() and (folder / "set.json").is_file():
         source = read_json(folder / "set.json")["source"]
         raise BadInput("data.hf.root", f"{folder} is only the laid-out form of {source}", f"give {source} itself")
+    if folder.is_dir():
+        _refuse_remote(folder)
     saved = any((folder / name).is_file() for name in ("dataset_dict.json", "state.json"))
     try:
         found = hf.load_from_disk(str(folder)) if saved else hf.load_dataset(str(folder) if folder.is_dir() else root)
@@ -127,9 +130,25 @@ def _load(root: str) -> dict[str, datasets.Dataset]:
         mend = "check the folder's files"
         if not folder.is_dir():
             mend = "check the name and the network; without one, `save_to_disk` the set elsewhere and give that folder"
-        what = f"{root} can't be loaded: {type(error).__name__}: {error}"
+        what = f"{root} can't be loaded: {type(error).__name__}: {error!s:.300}"
         raise BadInput("data.hf.root", what, mend) from error
     return dict(found) if isinstance(found, dict) else {str(found.split or "train"): found}
+
+
+def _refuse_remote(folder: Path) -> None:
+    """A folder is read without a network, though its card can tell the library to fetch its rows from anywhere."""
+    from datasets.utils.metadata import MetadataConfigs
+    from huggingface_hub import DatasetCard
+
+    for name, form in (("README.md", "{}"), (".huggingface.yaml", "---\n{}\n---\n")):
+        card = folder / name
+        try:
+            text = form.format(card.read_text(encoding="utf-8")) if card.is_file() else ""
+            told = MetadataConfigs.from_dataset_card_data(DatasetCard(text).data) if text.startswith("---") else {}
+        except Exception as error:  # the library's own, by what is wrong with the card
+            raise BadInput(str(card), f"can't be read: {error!s:.300}", "mend it, or take it away") from error
+        if "://" in json.dumps(told, default=str):
+            raise BadInput(str(card), "names files elsewhere as the set's data", "download them, and name them here")
 
 
 # --- to files -----------------------------------------------------------------------------------------------------
@@ -139,7 +158,7 @@ def _lay_out(
     folder: Path, settings: Settings, splits: Mapping[str, datasets.Dataset], columns: Columns, left_out: list[str]
 ) -> None:
     """Writes the set beside its place and moves it there when it is whole."""
-    source, part = settings.root, folder.with_name(folder.name + ".part")
+    source, part, homes = settings.root, folder.with_name(folder.name + ".part"), _homes(settings.root)
     shutil.rmtree(part, ignore_errors=True)  # of a process that was cut off
     total = sum(map(len, splits.values()))
     print(f"laying out {total} clips of {source} in {folder}", file=sys.stderr, flush=True)
@@ -148,7 +167,7 @@ def _lay_out(
         with tqdm(total=total, desc="laying out", unit="clip", file=sys.stderr, disable=None) as bar:
             for name, split in splits.items():
                 for number, row in enumerate(_rows(split, columns)):
-                    path, frames = _write(row[columns.media], part, f"{name}/{number:06d}", source)
+                    path, frames = _write(row[columns.media], part, f"{name}/{number:06d}", source, homes)
                     label = _label(row[columns.label], classes, f"{source}: {name}, row {number}")
                     subject = row.get(columns.subject)
                     told = "" if subject is None else str(subject)
@@ -209,25 +228,38 @@ def _box(value: list[float] | None) -> list[float] | None:
     return value if value and all(n is not None and math.isfinite(n) for n in value) else None
 
 
-def _write(value: Any, part: Path, clip: str, source: str) -> tuple[str, int]:
+def _homes(source: str) -> list[Path]:
+    """Where a row's file may lie: in the set's own folder, or where the library keeps what it downloads and unpacks."""
+    from datasets import config
+    from huggingface_hub import constants
+
+    return [*map(Path, (os.path.expanduser(source), config.HF_DATASETS_CACHE, constants.HF_HUB_CACHE))]
+
+
+def _write(value: Any, part: Path, clip: str, source: str, homes: Sequence[Path]) -> tuple[str, int]:
     """Writes a row's medium; returns its path below `part` and how many frames it is (0: one file).
 
     A row without a medium keeps its path, at which nothing lies: it is counted with all that a copy lacks.
     """
     (part / clip).parent.mkdir(parents=True, exist_ok=True)
     if not isinstance(value, list):
-        return (clip + _write_file(value, part / clip, f"{source}: {clip}") if value else clip), 0
+        return (clip + _write_file(value, part / clip, f"{source}: {clip}", homes) if value else clip), 0
     for number, frame in enumerate(value, start=1):
         (part / clip).mkdir(exist_ok=True)
-        _write_file(frame or {}, part / clip / f"{number:05d}", f"{source}: {clip}, frame {number}")
+        _write_file(frame or {}, part / clip / f"{number:05d}", f"{source}: {clip}, frame {number}", homes)
     return clip, len(value)
 
 
-def _write_file(medium: Mapping[str, Any], place: Path, where: str) -> str:
-    """Copies a medium, byte for byte, to `place` and the extension that it returns."""
+def _write_file(medium: Mapping[str, Any], place: Path, where: str, homes: Sequence[Path]) -> str:
+    """Copies a medium, byte for byte, to `place` and the extension that it returns.
+
+    A set from elsewhere could name any file of this machine, so one without bytes has to lie in one of `homes`.
+    """
     data, path = medium.get("bytes"), medium.get("path") or ""
     if data is None and not os.path.isfile(path):
         raise BadInput(where, f"has no bytes, and no file at {path!r}", "save the set with its media in it")
+    if data is None and not any(within(home, os.path.realpath(path)) for home in homes):
+        raise BadInput(where, f"names {path!r}, outside the set's folder", "save the set with its media in it")
     extension = os.path.splitext(path)[1].lower()
     if extension not in VIDEOS + IMAGES:
         extension = _by_content(_head(path) if data is None else data, where)

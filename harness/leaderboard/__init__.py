@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.leaderboard import figures, readme, results
+from harness.leaderboard import figures, readme, results, sheets
 from harness.leaderboard.ablation import ablation, as_rows
 from harness.leaderboard.results import load
-from harness.store import Store, write_bytes, write_json
+from harness.store import Store, write_bytes, write_chunks, write_json
 
 EFFECTS = "figures/effects.svg"
 
@@ -24,8 +24,8 @@ def report(store: Store, grid: str | None, out: Path) -> Path:
     """
     board = load(store, grid)
     rows = ablation(board)
-    write_bytes(out / "results.csv", results.as_csv(results.tidy(board)))
-    write_bytes(out / "ablation.csv", results.as_csv(as_rows(rows)))
+    write_chunks(out / "results.csv", sheets.as_csv(results.tidy(board)))
+    write_chunks(out / "ablation.csv", sheets.as_csv(as_rows(rows)))
     copies = {
         name: {"manifests": board.manifests(name), "miniature": name in board.miniatures, "errors": board.errors(name)}
         for name in board.datasets

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness.leaderboard.results import METRICS, Board, number
+from harness.index import METRICS
+from harness.leaderboard.results import Board
+from harness.leaderboard.sheets import number
 from harness.statistics import LEVEL, Cell, Effect, average, differences, effect, holm, seed_means
 
 ALL = "all"

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.leaderboard.ablation import Row
+from harness.leaderboard.markdown import plain
 from harness.statistics import LEVEL
 
 _STYLE = {
@@ -37,8 +38,8 @@ def effects(rows: Sequence[Row], titles: Mapping[str, str]) -> bytes:
         panels = figure.subplots(1, len(datasets), sharex=True, sharey=True, squeeze=False)[0]
         for panel, dataset in zip(panels, datasets, strict=True):
             _panel(panel, [row for row in rows if row.dataset == dataset], factors)
-            panel.set_title(titles[dataset].replace(" (", "\n(").replace("; ", ",\n"), fontsize=9)
-        panels[0].set_yticks(range(len(factors)), factors)
+            panel.set_title(plain(titles[dataset]).replace(" (", "\n(").replace("; ", ",\n"), fontsize=9)
+        panels[0].set_yticks(range(len(factors)), list(map(plain, factors)))
         panels[0].set_ylim(len(factors) - 0.5, -0.5)
         figure.supxlabel(f"effect on the test score, points, with {100 * LEVEL:.0f} % interval", fontsize=9)
         handles, labels = panels[0].get_legend_handles_labels()

@@ -18,8 +18,25 @@ _FOLDERS = re.compile(r"(?<![\w./])/(?:[^\s/'\":]+/)+")
 
 
 def escape(text: str) -> str:
-    """`text` as it stands, on one line, wherever Markdown puts it."""
-    return _SPECIAL.sub(r"\\\1", " ".join(str(text).split()))
+    """`text` as it stands, on one line, wherever Markdown puts it; what can't be printed is marked."""
+    return _SPECIAL.sub(r"\\\1", plain(text))
+
+
+def fenced(lines: Iterable[str]) -> str:
+    """Lines of code as they stand: the fence is longer than any that is in them."""
+    lines = [_marked(line) for line in lines]
+    longest = max((len(run) for line in lines for run in re.findall("`+", line)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return "\n".join([fence, *lines, fence])
+
+
+def plain(text: str) -> str:
+    """`text` on one line, with a mark for each sign that can't be printed."""
+    return _marked(" ".join(str(text).split()))
+
+
+def _marked(text: str) -> str:
+    return "".join(sign if sign.isprintable() else "�" for sign in text)
 
 
 def without_folders(text: str) -> str:

@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
-from harness.errors import headline
+from harness.index import unpacked
 from harness.leaderboard.ablation import ALL, Row
-from harness.leaderboard.markdown import escape, points, spread, table, without_folders
-from harness.leaderboard.results import Board, Run
+from harness.leaderboard.markdown import escape, fenced, points, spread, table, without_folders
+from harness.leaderboard.results import Board, Run, settings_of
 from harness.settings import spell
-from harness.words import plural
+from harness.words import plural, some
 
 SHOWN = ("war", "uar")
+_MOST_ERRORS = 50  # different ones in the table of failed runs
 _MINIATURE = (
     "**Rendered miniatures: {names}.** These clips are drawn by this program in the real sets' file layout. "
     "The numbers say nothing about the real {names}; they only show that the experiment runs from end to end."
@@ -65,7 +66,7 @@ def _opening(board: Board) -> Iterator[str]:
     if small:
         yield "> " + _MINIATURE.format(names=", ".join(small))
     if (limit := _all_values(board.done, "train.limit")) not in ("", "0"):
-        yield f"> **Smoke test: trained on at most {limit} clips a class.** The scores mean nothing."
+        yield f"> **Smoke test: trained on at most {escape(limit)} clips a class.** The scores mean nothing."
     if board.factors:
         yield table(["factor", "levels"], [[escape(f.name), _levels(f.levels)] for f in board.factors])
     if board.baseline:
@@ -77,7 +78,7 @@ def _levels(levels: Sequence[str]) -> str:
 
 
 def _selections(runs: Iterable[Run]) -> list[str]:
-    return sorted({run.result.get("selection", "val") for run in runs})
+    return sorted({run.entry.selection for run in runs if run.entry})
 
 
 def heading(board: Board, dataset: str) -> str:
@@ -110,7 +111,7 @@ def _score_table(board: Board, dataset: str) -> str:
     """A line a method, also where none of its runs is done: a gap should be seen."""
     rows = _rows(board, dataset)
     marks = [factor.marks for factor in board.factors]
-    primary = next((run.result.get("primary") for run in board.of(dataset)), None)
+    primary = next((entry.primary for entry in board.entries(dataset)), "")
     names = [name.upper() + (" (primary)" if name == primary else "") for name in SHOWN]
     cells = []
     for (_, variant), runs in rows.items():
@@ -135,18 +136,20 @@ def _rows(board: Board, dataset: str) -> dict[tuple[str, str], list[Run]]:
 def _fold_table(board: Board, dataset: str) -> str:
     """The primary metric of each fold by itself, since folds differ more than methods often do."""
     folds = board.folds(dataset)
-    metric = next((run.result["primary"] for run in board.of(dataset)), SHOWN[0])
+    metric = next((entry.primary for entry in board.entries(dataset)), SHOWN[0])
     cells = [
         [escape(method), *(spread(board.per_seed([r for r in runs if r.fold == fold], metric)) for fold in folds)]
         for (method, _), runs in _rows(board, dataset).items()
     ]
-    return table([f"{metric.upper()} by fold", *(f"fold {fold}" for fold in folds)], cells, range(1, len(folds) + 1))
+    header = [f"{metric.upper()} by fold", *(escape(f"fold {fold}") for fold in folds)]
+    return table(header, cells, range(1, len(header)))
 
 
 def _row_notes(runs: Sequence[Run], variant: str) -> str:
     notes = [] if any(runs[0].levels) or not runs[0].levels else ["baseline"]
-    errors = sum(run.result.get("errors", 0) for run in runs if run.done)
-    warnings = sum(run.result.get("alarms", 0) for run in runs if run.done) - errors
+    entries = [run.entry for run in runs if run.entry and run.done]
+    errors = sum(entry.errors for entry in entries)
+    warnings = sum(entry.alarms for entry in entries) - errors
     notes += [f"⚠ {plural(errors, 'error')}"] if errors else []
     notes += [f"△ {plural(warnings, 'warning')}"] if warnings else []
     return "; ".join([*notes, *([escape(variant)] if variant else [])])
@@ -200,11 +203,23 @@ def _left_out(board: Board) -> Iterator[str]:
         yield f"{plural(missing, 'run')} not finished yet."
     if failed:
         yield f"{plural(len(failed), 'run')} failed:"
-        cells = [[r.run_id, r.dataset, r.method, str(r.seed), without_folders(headline(r.error))] for r in failed]
-        yield table(["run", "data set", "method", "seed", "error"], [list(map(escape, row)) for row in cells])
+        yield from _failures(failed)
     if board.dropped:
         yield "Combinations that the grid dropped:"
         yield table(["method", "why"], [[escape(d["method"]), escape(d["why"])] for d in board.dropped])
+
+
+def _failures(failed: Sequence[Run]) -> Iterator[str]:
+    """What the runs died of, the commonest first: a fault that befalls one run befalls many."""
+    found: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for run in failed:
+        found[run.dataset, without_folders(run.entry.error if run.entry else "")].append(run.run_id)
+    rows = sorted(found.items(), key=lambda row: -len(row[1]))
+    cells = [[dataset, str(len(ids)), some(ids), error] for (dataset, error), ids in rows[:_MOST_ERRORS]]
+    yield table(["data set", "runs", "which", "error"], [list(map(escape, row)) for row in cells], [1])
+    if len(rows) > _MOST_ERRORS:
+        rest = sum(len(ids) for _, ids in rows[_MOST_ERRORS:])
+        yield f"{plural(rest, 'run')} more failed, of other errors; `harness run` tries them again and says which."
 
 
 def _alarms(board: Board) -> Iterator[str]:
@@ -219,10 +234,10 @@ def _alarms(board: Board) -> Iterator[str]:
     found: dict[tuple[str, str, str], list[Run]] = defaultdict(list)
     first: dict[tuple[str, str, str], str] = {}
     for run in [run for run in board.runs if run.done or run.failed]:
-        for alarm in run.record.alarms() if run.record and run.result.get("alarms") else ():
-            key = alarm["severity"], alarm["sentinel"], run.dataset
+        for severity, sentinel, message in unpacked(run.entry.raised) if run.entry else ():
+            key = severity, sentinel, run.dataset
             found[key].append(run)
-            first.setdefault(key, alarm["message"])
+            first.setdefault(key, message)
     if not found:
         yield f"None: the sentinels of {plural(len(board.done), 'run')} had nothing to say."
         return
@@ -244,7 +259,7 @@ def _data(board: Board) -> Iterator[str]:
     cells: list[list[str]] = []
     words: list[str] = []
     for dataset in board.datasets:
-        counts = [run.result.get("counts", {}) for run in board.of(dataset)]
+        counts = [unpacked(text) for text in dict.fromkeys(entry.counts for entry in board.entries(dataset))]
         faces = _worst([{split: f["missing"] for split, f in c.get("faces", {}).items()} for c in counts])
         boxes = _worst([{split: f["found"] for split, f in c.get("faces", {}).items()} for c in counts])
         for split, missing in faces.items():
@@ -268,7 +283,7 @@ def _data_words(dataset: str, counts: Sequence[dict]) -> Iterator[str]:
     unreadable = max((c.get("unreadable", 0) for c in counts), default=0)
     if unreadable:
         yield f"{escape(dataset)}: {plural(unreadable, 'clip')} could not be read"
-    for note in dict.fromkeys(note["message"] for c in counts for note in c.get("notes", ())):
+    for note in dict.fromkeys(note for c in counts for note in c["notes"]):
         yield f"{escape(dataset)}: {escape(without_folders(note))}"
 
 
@@ -302,13 +317,13 @@ def _protocol(board: Board) -> Iterator[str]:
 
 
 def _all_values(runs: Iterable[Run], key: str) -> str:
-    return " or ".join(sorted({run.settings[key] for run in runs if run.settings.get(key)}))
+    return " or ".join(sorted({settings[key] for settings in settings_of(runs) if settings.get(key)}))
 
 
 def _repeat(board: Board) -> Iterator[str]:
     yield "## Repeat and trace"
     commands = [board.command] if board.command else ["harness report --out leaderboards/all"]
-    yield "```\n" + "\n".join([*commands, f"harness show {board.done[0].run_id}"]) + "\n```"
+    yield fenced([*commands, f"harness show {board.done[0].run_id}"])
     yield (
         "Every score stands in [results.csv](results.csv) beside the id of its run, and `harness show` "
         "prints that run with the command that repeats it. [ablation.csv](ablation.csv) holds the effects "

@@ -7,24 +7,24 @@ the plan, which is as old as the last `harness run`. Nothing here formats anythi
 
 from __future__ import annotations
 
-import csv
-import io
+import itertools
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
-from harness import grammar
-from harness.errors import BadInput, headline
+from harness import grammar, index
+from harness.errors import BadInput
+from harness.index import METRICS, SPLITS, Entry, unpacked
+from harness.leaderboard.sheets import number
 from harness.settings import spell
 from harness.statistics import mean
-from harness.store import Record, Store
+from harness.store import Store
 
-SPLITS = ("val", "test")
-METRICS = ("war", "uar", "f1", "ece")
 _PLACES = {"root", "annotations", "faces", "bodies"}  # where a copy lies does not make another run of it
+_PLACE = {key: place for place, key in enumerate(itertools.product(SPLITS, METRICS))}  # of a score in an entry
 
 
 @dataclass(frozen=True)
@@ -50,40 +50,33 @@ class Factor:
         return short if len(set(short)) == len(short) else [text or "·" for text in self.levels]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Run:
-    """One run of the board; `record` is None while nothing of it is stored."""
+    """One run of the board; `entry` is None while nothing of it is stored."""
 
     run_id: str
     dataset: str
     method: str
     seed: int
     levels: tuple[int, ...]
-    record: Record | None
+    entry: Entry | None
     fold: str = ""  # of data sets that have folds
 
     @property
     def done(self) -> bool:
-        return self.record is not None and self.record.done
+        return self.entry is not None and self.entry.done
 
     @property
     def failed(self) -> bool:
-        return self.record is not None and self.record.result.get("status") == "failed"
+        return self.entry is not None and self.entry.status == "failed"
 
-    @property
-    def error(self) -> dict[str, Any]:
-        return self.result.get("error") or {}
-
-    @property
-    def result(self) -> dict[str, Any]:
-        return self.record.result if self.record else {}
+    def score(self, split: str, metric: str) -> float | None:
+        return self.entry.scores[_PLACE[split, metric]] if self.entry else None
 
     @property
     def spec(self) -> dict[str, Any]:
-        return self.record.spec if self.record else {}
-
-    def score(self, split: str, metric: str) -> float | None:
-        return self.result.get("metrics", {}).get(split, {}).get(metric)
+        """What the run was made with, but for its method and seed."""
+        return unpacked(self.entry.setup) if self.entry else {}
 
     @property
     def told(self) -> list[tuple[str, str, Any]]:
@@ -91,15 +84,21 @@ class Run:
         sentinels = self.spec.get("sentinels", {})
         return [(name, key, value) for name, given in sentinels.items() for key, value in given.items()]
 
-    @cached_property
+    @property
     def settings(self) -> dict[str, str]:
         """Everything but the method that shaped the run, flat: `{"train.epochs": "20", …}`."""
-        groups = {name: self.spec.get(name, {}) for name in ("train", "model", "clips", "face", "data")}
-        groups["model"] = {key: value for key, value in groups["model"].items() if key != "pretrained"}
-        groups["data"] = {key: value for key, value in groups["data"].items() if key not in _PLACES | {"fold"}}
-        flat = {f"{name}.{key}": _spell(v) for name, group in groups.items() for key, v in group.items()}
-        copy = {"data.manifest": self.result["manifest"]} if self.result.get("manifest") else {}
-        return flat | copy | {"protocol": _spell(self.spec.get("protocol"))}
+        return _settings(self.entry.setup, self.entry.manifest) if self.entry else {}
+
+
+@cache
+def _settings(setup: str, manifest: str) -> dict[str, str]:
+    spec = unpacked(setup)
+    groups = {name: spec.get(name, {}) for name in ("train", "model", "clips", "face", "data")}
+    groups["model"] = {key: value for key, value in groups["model"].items() if key != "pretrained"}
+    groups["data"] = {key: value for key, value in groups["data"].items() if key not in _PLACES | {"fold"}}
+    flat = {f"{name}.{key}": _spell(v) for name, group in groups.items() for key, v in group.items()}
+    copy = {"data.manifest": manifest} if manifest else {}
+    return flat | copy | {"protocol": _spell(spec.get("protocol"))}
 
 
 @dataclass(frozen=True)
@@ -115,17 +114,21 @@ class Board:
     miniatures: frozenset[str]
     command: str
 
-    @property
+    @cached_property
     def done(self) -> list[Run]:
         return [run for run in self.runs if run.done]
 
-    @property
+    @cached_property
     def datasets(self) -> list[str]:
         return list(dict.fromkeys(run.dataset for run in self.runs))
 
     def of(self, dataset: str) -> list[Run]:
         """The finished runs of one data set."""
         return [run for run in self.done if run.dataset == dataset]
+
+    def entries(self, dataset: str) -> list[Entry]:
+        """What is stored of the finished runs of one data set."""
+        return [run.entry for run in self.done if run.entry and run.dataset == dataset]
 
     def folds(self, dataset: str) -> list[str]:
         """The folds of a data set that the board is about; empty for one without folds."""
@@ -146,11 +149,11 @@ class Board:
 
     def manifests(self, dataset: str) -> list[str]:
         """Hashes of the copies that the finished runs of a data set were trained on: one, or one a fold."""
-        return sorted({run.result["manifest"] for run in self.of(dataset) if run.result.get("manifest")})
+        return sorted({entry.manifest for entry in self.entries(dataset)} - {""})
 
     def errors(self, dataset: str) -> list[str]:
         """The sentinels that raised errors in finished runs of a data set."""
-        return sorted({sentinel for run in self.of(dataset) if run.record for sentinel in run.record.errors()})
+        return sorted({sentinel for entry in self.entries(dataset) for sentinel in entry.wrong()})
 
     @cached_property
     def differing(self) -> dict[str, dict[str, list[str]]]:
@@ -167,7 +170,7 @@ class Board:
 
     def variant(self, run: Run) -> str:
         """The run's values of the settings in which its data set's runs disagree; mostly empty."""
-        keys = self.differing[run.dataset] if run.record else ()
+        keys = self.differing[run.dataset] if run.entry else ()
         return ", ".join(f"{key}={run.settings.get(key, 'unset')}" for key in keys)
 
 
@@ -178,45 +181,33 @@ def load(store: Store, grid: str | None) -> Board:
     if not board.runs:
         raise BadInput(str(store.root), "holds no runs", "train some: harness run")
     if not board.done:
-        why = next((": " + headline(run.error) for run in board.runs if run.failed), "")
+        why = next((": " + run.entry.error for run in board.runs if run.entry and run.failed), "")
         mend = "train them: harness run" if not why else "mend that, then harness run trains them again"
         raise BadInput(str(store.root), f"none of {len(board.runs)} runs is done{why}", mend)
     return board
 
 
-def tidy(board: Board) -> list[list[str]]:
+def tidy(board: Board) -> Iterator[list[str]]:
     """Header and rows of results.csv: one score a row, each with the run that it comes from."""
     factors = [factor.name for factor in board.factors]
     folded = any(run.fold for run in board.done)
-    rows = [["run_id", "dataset", "method", *factors, "seed", "split", "metric", "value", *["fold"] * folded]]
+    yield ["run_id", "dataset", "method", *factors, "seed", "split", "metric", "value", *["fold"] * folded]
     for run in board.done:
         place = [run.run_id, run.dataset, run.method, *map(str, run.levels), str(run.seed)]
         last = [run.fold] * folded
-        for split in SPLITS:
-            scores = ((metric, run.score(split, metric)) for metric in METRICS)
-            rows += [[*place, split, metric, number(score), *last] for metric, score in scores if score is not None]
-    return rows
-
-
-def as_csv(rows: Iterable[Sequence[str]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode()
-
-
-def number(value: float | None) -> str:
-    """Ten digits: more than any score has, fewer than where processors disagree. Empty for None."""
-    return "" if value is None else f"{value:.10g}"
+        for split, metric in _PLACE:
+            if (score := run.score(split, metric)) is not None:
+                yield [*place, split, metric, number(score), *last]
 
 
 def _from_plan(store: Store, plan: Mapping[str, Any]) -> Board:
     name = plan["grid"]
     factors = tuple(Factor(f["name"], tuple(f["levels"])) for f in plan["factors"])
-    runs = []
+    runs, entries = [], index.entries(store)
     for row in plan["runs"]:
         levels = tuple(int(row["levels"].get(factor.name, 0)) for factor in factors)
-        record = store.record(row["dataset"], row["run_id"])
-        runs.append(Run(row["run_id"], row["dataset"], row["method"], row["seed"], levels, record, row.get("fold", "")))
+        entry = entries.get((row["dataset"], row["run_id"]))
+        runs.append(Run(row["run_id"], row["dataset"], row["method"], row["seed"], levels, entry, row.get("fold", "")))
     baseline = plan.get("baseline", "")
     if not factors:
         factors, runs, baseline = _by_components(runs)
@@ -233,10 +224,9 @@ def _from_plan(store: Store, plan: Mapping[str, Any]) -> Board:
 
 
 def _from_store(store: Store) -> Board:
-    stored = [(record, record.spec) for record in store.records()]
     found = [
-        Run(r.run_id, spec["dataset"], spec["method"], spec["seed"], (), r, spec.get("data", {}).get("fold", ""))
-        for r, spec in stored
+        Run(e.run_id, e.dataset, e.method, e.seed, (), e, unpacked(e.setup).get("data", {}).get("fold", ""))
+        for e in index.entries(store).values()
     ]
     factors, runs, baseline = _by_components(found)
     return Board(
@@ -257,16 +247,16 @@ def _by_components(runs: Sequence[Run]) -> tuple[tuple[Factor, ...], list[Run], 
     A component with different settings is a factor of several levels, so runs at the same levels are of the
     same method.
     """
-    written = {run.method: _components(run.method) for run in runs}
+    written = {method: _components(method) for method in dict.fromkeys(run.method for run in runs)}
     names = sorted({name for parts in written.values() for name in parts})
     spelled = {name: sorted({parts.get(name, "") for parts in written.values()}) for name in names}
     factors = tuple(Factor(name, tuple(texts)) for name, texts in spelled.items() if len(texts) > 1)
     common = "+".join(texts[0] for texts in spelled.values() if len(texts) == 1)
-    placed = []
-    for run in runs:
-        levels = tuple(f.levels.index(written[run.method].get(f.name, "")) for f in factors)
-        placed.append(replace(run, levels=levels))
-    return factors, placed, common
+    levels = {
+        method: tuple(factor.levels.index(parts.get(factor.name, "")) for factor in factors)
+        for method, parts in written.items()
+    }
+    return factors, [replace(run, levels=levels[run.method]) for run in runs], common
 
 
 def _components(method: str) -> dict[str, str]:
@@ -288,10 +278,15 @@ def _miniatures(runs: Iterable[Run]) -> frozenset[str]:
 
 
 def _differing(runs: Sequence[Run]) -> dict[str, list[str]]:
-    values: dict[str, set[str]] = defaultdict(set)
-    for key in sorted({key for run in runs for key in run.settings}):
-        values[key] = {run.settings.get(key, "unset") for run in runs}
+    told = settings_of(runs)
+    keys = sorted({key for settings in told for key in settings})
+    values = {key: {settings.get(key, "unset") for settings in told} for key in keys}
     return {key: sorted(found) for key, found in values.items() if len(found) > 1}
+
+
+def settings_of(runs: Iterable[Run]) -> list[dict[str, str]]:
+    """The settings of stored runs, those that many share only once."""
+    return [_settings(*shared) for shared in dict.fromkeys((r.entry.setup, r.entry.manifest) for r in runs if r.entry)]
 
 
 def _spell(value: Any) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from harness import evaluation
+from harness import scores
 from harness.methods import Component
 from harness.sentinels import Ending, Epoch, Finding, Reading, Sentinel, Setup
 
@@ -56,17 +56,17 @@ class DoubleCount(Sentinel):
             split: float((epoch.probabilities.argmax(1) == epoch.labels).mean()),
         }
         unweighted = {
-            "train": evaluation.recalls(epoch.confusion).mean(),
-            split: evaluation.recalls(evaluation.confusion(epoch.probabilities, epoch.labels)).mean(),
+            "train": scores.recalls(epoch.confusion).mean(),
+            split: scores.recalls(scores.confusion(epoch.probabilities, epoch.labels)).mean(),
         }
-        for name, scores in (("train", row["train"]), (split, said)):
+        for name, told in (("train", row["train"]), (split, said)):
             for metric, shares in (("war", whole), ("uar", unweighted)):
-                if abs(scores[metric] - shares[name]) > TOLERANCE:
+                if abs(told[metric] - shares[name]) > TOLERANCE:
                     yield Finding(
-                        f"{metric.upper()} on {name} is stored as {scores[metric]:.4f}; counting its clips gives "
+                        f"{metric.upper()} on {name} is stored as {told[metric]:.4f}; counting its clips gives "
                         f"{shares[name]:.4f}. A mean over batches, whose last one is smaller, is no accuracy",
                         "count the clips that are right over all batches, and divide once",
-                        {"split": name, "metric": metric, "stored": scores[metric], "counted": float(shares[name])},
+                        {"split": name, "metric": metric, "stored": told[metric], "counted": float(shares[name])},
                         about=f"{metric} on {name}",
                     )
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from accelerate import PartialState
 from torch import Tensor, nn
 
 from harness.learner import Learner
@@ -113,6 +112,8 @@ def _changed(seen: _Evaluation, epoch: Epoch) -> Iterator[Finding]:
 
 def _scored_otherwise(seen: _Evaluation, epoch: Epoch) -> Iterator[Finding]:
     """Whether the probabilities that were scored are those that the network gave for this process's clips."""
+    from accelerate import PartialState  # here, since `list sentinels` has no seconds for it
+
     here, state = np.arange(len(epoch.probabilities)), PartialState()
     here = np.array_split(here, state.num_processes)[state.process_index]
     if not len(here) or sum(map(len, seen.logits)) < len(here):

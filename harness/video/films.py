@@ -26,6 +26,11 @@ from harness.video.images import MOST_PIXELS, Picture, Unreadable, refuse_large
 
 MOST_FRAMES = 100_000  # of one clip: nearly an hour at 30 a second
 MOST_BYTES = 1 << 30  # of one clip's packets, which are all held
+CONTAINERS = (  # as FFmpeg calls what may be in a video file; playlists, which name other files or hosts, are none
+    *("avi", "mov", "matroska", "mpeg", "mpegts", "mpegvideo", "asf", "flv", "ogg"),
+    *("h264", "hevc", "m4v", "mjpeg", "dv", "rm", "nut", "ivf", "gif"),
+)
+_CLOSED = {"format_whitelist": ",".join(CONTAINERS), "protocol_whitelist": "file"}
 IN_ORDER = ("mjpeg", "mpeg4")  # codecs that decode one packet into one frame unless there are B-frames
 SKIPPED = 8  # bytes: an MPEG-4 packet up to this size may say "as before" and hold no frame
 
@@ -129,7 +134,9 @@ def opened(path: Path) -> Iterator[Film]:
     try:
         if path.is_file() and not path.stat().st_size:
             raise Unreadable(f"{path}: is empty")
-        container = av.open(str(path), metadata_errors="replace")
+        container = av.open(f"file:{path}", metadata_errors="replace", options=_CLOSED)
+    except av.error.ArgumentError as error:  # what FFmpeg says of a format that is not on the list
+        raise Unreadable(f"{path}: is none of the containers that are read: {', '.join(CONTAINERS)}") from error
     except (av.error.FFmpegError, OSError) as error:
         raise Unreadable(f"{path}: can't be opened as a video ({error.strerror or error})") from error
     with container:

@@ -7,6 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from test_index import settle
+from test_leaderboard import plan_of, store_of
+
+from harness import index
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -74,25 +78,42 @@ READING = {"torch", "accelerate", "open_clip", "torchvision", "datasets"}
 PLANNING = READING - {"torch"}
 
 
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory) -> Path:
+    """Runs that have been at rest for a while, with their index: what reading commands usually meet."""
+    runs = tmp_path_factory.mktemp("stored") / "runs"
+    store = store_of(runs, plan_of(["caer", "daisee"], [0, 1]))
+    settle(runs)
+    index.entries(store)
+    return runs
+
+
 @pytest.mark.parametrize(
     ("arguments", "never"),
     [
-        (["--help"], {"torch", "pandas", "numpy"}),
-        (["report", "--out", "{out}", "--runs", "{runs}"], READING),
-        (["show", "raer", "--runs", "{runs}"], READING),
+        (["--help"], READING | {"pandas", "numpy", "pyarrow", "filelock"}),
+        (["report", "--out", "{out}", "--runs", "{stored}"], READING),
+        (["report", "--out", "{out}", "--runs", "{stored}", "--grid", "demo.toml"], READING),
+        (["show", "000-s0-caer", "--runs", "{stored}"], READING | {"pyarrow", "numpy"}),
+        (["compare", "000-s0-caer", "000-s1-caer", "--runs", "{stored}"], READING),
+        (["cache", "list"], READING | {"pyarrow", "numpy"}),
+        (["cache", "clear", "--keep", "1TB"], READING | {"pyarrow", "numpy"}),
+        (["list", "datasets"], PLANNING),
         (["list", "methods"], PLANNING),
-        (["list", "models"], PLANNING),
+        (["list", "sentinels"], PLANNING),
+        (["list", "models"], READING),
         (["plan", *SELECT, "--runs", "{runs}"], PLANNING),
     ],
-)  # fmt: skip
-def test_light_commands_load_nothing_heavy(arguments, never, tmp_path):
-    places = {"{out}": str(tmp_path / "out"), "{runs}": str(tmp_path / "runs")}
+)
+def test_light_commands_load_nothing_heavy(arguments, never, stored, tmp_path):
+    places = {"{out}": str(tmp_path / "out"), "{runs}": str(tmp_path / "runs"), "{stored}": str(stored)}
     words = [places.get(word, word) for word in arguments]
     code = (
         "import sys\nfrom harness.cli import main\n"
-        f"try: main({words!r})\nexcept SystemExit: pass\n"
-        "print(sorted({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)"
+        f"try: code = main({words!r})\nexcept SystemExit as end: code = end.code\n"
+        "print(code or 0, *sorted({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)"
     )
     done = call([sys.executable, "-c", code])
-    loaded = set(eval(done.stderr.splitlines()[-1]))
-    assert not loaded & never
+    code, *loaded = done.stderr.splitlines()[-1].split()
+    assert code == "0", done.stderr
+    assert not set(loaded) & never

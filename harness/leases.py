@@ -1,0 +1,244 @@
+"""Leases: who works on a run now, agreed on by all processes that share a store, whatever their clocks say.
+
+A lease is a run's `lease.json`: its text names the holder, its modification time is the holder's sign of life and only
+ever compared with itself. An observer takes over what it has seen unchanged for long by its own clock, or at once from
+a process of this machine that is gone. Claiming, committing and releasing happen under the run's lock; who was
+suspended and lost its lease learns it at the commit at the latest, and stores nothing.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from harness.errors import BadInput
+
+HEARTBEAT = 5.0  # seconds between two signs of life of a holder
+STALE = 12 * HEARTBEAT  # seconds that an observer sees no sign of life before it takes a lease over
+PATIENCE = 10 * STALE  # seconds to wait for a lock, which nobody holds for more than a moment
+NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
+
+Commit = Callable[[], AbstractContextManager[bool]]
+
+
+class Lease:
+    """A run that this process holds, until it is released or lost."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.id = path, uuid.uuid4().hex
+        self._lost, self._released = threading.Event(), threading.Event()
+
+    @property
+    def lost(self) -> bool:
+        """Whether another process has taken the run over, as far as a heartbeat or a commit has seen; it is final."""
+        return self._lost.is_set()
+
+    @contextmanager
+    def commit(self) -> Iterator[bool]:
+        """Whether the run is still this process's: if so, nobody can take it over before the context ends."""
+        with _locked(self.path.parent, wait=PATIENCE):
+            if not self._mine():
+                self._lost.set()
+            yield not self.lost
+
+    @contextmanager
+    def _kept(self) -> Iterator[None]:
+        """Gives signs of life, and frees the lease in the end."""
+        beat = threading.Thread(target=self._beat, daemon=True)
+        beat.start()
+        try:
+            yield
+        finally:
+            self._released.set()
+            beat.join(HEARTBEAT)  # one that hangs in a dead file system must not keep the process
+            with suppress(OSError, BadInput), _locked(self.path.parent, wait=HEARTBEAT):
+                if self._mine():
+                    self.path.unlink()
+
+    def _beat(self) -> None:
+        while not self._released.wait(HEARTBEAT):
+            with suppress(OSError):  # a file system that hiccups must not end a lease: the next beat tries again
+                if self._mine():
+                    os.utime(self.path)
+                elif self.path.parent.exists():  # a folder that vanished may come back
+                    self._lost.set()
+                    return
+
+    def _mine(self) -> bool:
+        return _parse(_look(self.path)).get("id") == self.id
+
+
+class Leases:
+    """The leases of a store as this process has seen them; keep one for as long as you wait for runs."""
+
+    def __init__(self) -> None:
+        self._seen: dict[Path, tuple[Any, float, float]] = {}
+
+    @contextmanager
+    def claim(self, folder: Path) -> Iterator[Lease | None]:
+        """Claims the run of a folder: yields the lease to its one holder and None to others.
+
+        Raises `BadInput` where files can't be locked.
+        """
+        lease = self._take(folder / "lease.json")
+        with lease._kept() if lease else nullcontext():
+            yield lease
+
+    def _take(self, path: Path) -> Lease | None:
+        """Looking and writing are one act under the lock, or two takers of a dead lease could both succeed."""
+        if not self._free(path):
+            return None
+        try:
+            with _locked(path.parent, wait=0):
+                if not self._free(path):
+                    return None
+                path.parent.mkdir(exist_ok=True)
+                lease = Lease(path)
+                holder = {"id": lease.id, "place": _place(), "pid": os.getpid(), "started": _started(os.getpid())}
+                path.write_text(json.dumps(holder) + "\n", encoding="utf-8")
+                return lease
+        except Timeout:  # another claims, commits or releases it this very moment
+            if self._unchanged_for(path, "locked") > PATIENCE:
+                _give_up(path.parent)
+            return None
+
+    def _free(self, path: Path) -> bool:
+        seen = _look(path)
+        if seen is None or _gone(_parse(seen)):
+            return True
+        return self._unchanged_for(path, seen) > STALE
+
+    def _unchanged_for(self, path: Path, value: Any) -> float:
+        """Seconds for which looks at a lease have shown the same value.
+
+        A gap between two looks counts as one heartbeat at most: the observer may have been suspended together with
+        the holder, who then deserves the time for a sign of life.
+        """
+        now = time.monotonic()
+        before, waited, last = self._seen.get(path, (None, 0.0, now))
+        waited = waited + min(now - last, HEARTBEAT) if value == before else 0.0
+        self._seen[path] = (value, waited, now)
+        return waited
+
+
+def held(folder: Path) -> bool:
+    """Whether a run's folder has a lease whose holder is not known to be gone; one look can't tell a silent holder."""
+    seen = _look(folder / "lease.json")
+    return seen is not None and not _gone(_parse(seen))
+
+
+def holder(folder: Path) -> int | None:
+    """The process of this machine that holds a run, if one does."""
+    lease = _parse(_look(folder / "lease.json"))
+    return lease["pid"] if _here(lease) and not _gone(lease) else None
+
+
+@contextmanager
+def _locked(folder: Path, *, wait: float) -> Iterator[None]:
+    """A run's lock, held for a moment and freed by the system when its holder dies.
+
+    `wait` in seconds; 0 raises `Timeout` when it is taken, more raises `BadInput` in the end.
+    """
+    path = _lock_of(folder)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=wait)
+    except Timeout:
+        if wait:
+            _give_up(folder)
+        raise
+    except (NotImplementedError, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in NO_LOCKS:
+            raise
+        mend = "mount it with file locks (NFS 4, or Lustre with `flock`), or give --runs on another one"
+        raise BadInput(str(path.parent), f"its file system locks no files ({error})", mend) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _lock_of(folder: Path) -> Path:
+    """Beside the runs, and shared by those whose ids end alike: a lock can't be removed, and runs are many."""
+    return folder.parent / ".locks" / folder.name[-2:]
+
+
+def _give_up(folder: Path) -> None:
+    what = f"has been locked for {PATIENCE:.0f} s by a process that stands still"
+    raise BadInput(str(_lock_of(folder)), what, "let that process go on or end it; delete the file if there is none")
+
+
+def _look(path: Path) -> tuple[int, bytes] | None:
+    """The lease as a value that changes with each sign of life; None where there is none."""
+    try:
+        with path.open("rb") as file:  # opening asks the server of a network file system; `stat` may not
+            return os.fstat(file.fileno()).st_mtime_ns, file.read()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno == errno.ESTALE:  # released between opening and reading
+            return None
+        raise
+
+
+def _parse(seen: tuple[int, bytes] | None) -> dict[str, Any]:
+    """What the lease says of its holder; nothing where it can't be read."""
+    try:
+        value = json.loads(seen[1]) if seen else {}
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _gone(lease: dict[str, Any]) -> bool:
+    """Whether the holder was a process of this machine, and is no more."""
+    return _here(lease) and not _alive(lease["pid"], lease["started"])
+
+
+def _here(lease: dict[str, Any]) -> bool:
+    return bool(lease.get("place")) and lease["place"] == _place()
+
+
+def _place() -> str:
+    """Where a process id means the same process; empty where that can't be known.
+
+    Containers may share host name and kernel but not process ids; machines may share a host name but not a start.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{socket.gethostname()} {boot} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return ""
+
+
+def _alive(pid: int, started: str | None) -> bool:
+    """Whether the process that started then still runs: its number may have been given to another since."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        pass
+    return _started(pid) in (started, None)
+
+
+def _started(pid: int) -> str | None:
+    """When a process started, in ticks since the machine did; "" once it has ended, None where that can't be read."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:
+        return None
+    state, *numbers = stat.rpartition(")")[2].split()
+    return "" if state in "ZX" else numbers[18]
