@@ -1,7 +1,7 @@
 PYTHON ?= python3
 HARNESS := .venv/bin/harness
 
-.PHONY: grid test test-slow tiny lint format postmortem sentinels tiny-model lock audit clean
+.PHONY: grid test test-slow tiny lint format postmortem sentinels reliability tiny-model lock audit clean
 
 grid: .venv/installed  ## train the default grid and write leaderboards/default/
 	$(HARNESS) run --grid
@@ -31,6 +31,9 @@ postmortem: .venv/installed  ## train the post-mortem's grid and write docs/post
 
 sentinels: .venv/installed  ## plant every defect, train healthy runs, and write docs/sentinels.md (half an hour)
 	.venv/bin/python docs/sentinels.py
+
+reliability: .venv/installed  ## write docs/reliability.md from the tests of faults
+	.venv/bin/python docs/reliability.py
 
 tiny-model: .venv/installed  ## pretrain the embedded model again (minutes)
 	.venv/bin/python -m harness.miniature.pretrain --out harness/assets/tiny

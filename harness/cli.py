@@ -19,7 +19,8 @@ from typing import Any
 
 from harness import __version__, cupboard, plugins, signals
 from harness.audit import commands as data
-from harness.errors import BadInput, Unwritable, headline
+from harness.errors import BadInput, Deserted, Unwritable, headline
+from harness.words import plural
 
 EXAMPLES = """\
 examples:
@@ -52,9 +53,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if "HARNESS_WORKER" not in os.environ:
             print("harness: interrupted; finished runs are kept, run the same command again to go on", file=sys.stderr)
         return 3
-    except Unwritable as error:
-        what = f"{error.filename}: can't be written ({error.strerror})"
-        print(f"harness: {what}; what is finished is kept: make room, run the same command again to go on", file=sys.stderr)
+    except (Unwritable, Deserted) as error:
+        mend = "make room, then run" if isinstance(error, Unwritable) else "run"
+        print(f"harness: {error}; finished runs are kept, {mend} the same command again to go on", file=sys.stderr)
         return 3
     except BrokenPipeError:  # `harness plan | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -75,9 +76,8 @@ def run(arguments: argparse.Namespace, argv: list[str]) -> int:
     record = plan.as_json(planned, store, _command_line(arguments)) if leads else {}
     asked = schedule.Asked(arguments.placement, arguments.workers, arguments.on_alarm, arguments.save_every)
     outcome = schedule.run(planned, record, store, asked, argv)
-    bad = bool(outcome.failed or outcome.alarmed)
     if not leads:
-        return 1 if bad else 0
+        return 0  # who leads tells: a launcher ends all processes when one of them does not end well
     if outcome.done:
         from harness.leaderboard import report as write
 
@@ -89,8 +89,9 @@ def run(arguments: argparse.Namespace, argv: list[str]) -> int:
         print(f"error in {run_id}: {', '.join(sentinels)}; see `harness show {run_id}`", file=sys.stderr)
     wanted = sum(run.wanted for run in planned.runs)
     counts = f"{len(outcome.failed)} failed, {len(outcome.alarmed)} with errors"
-    print(f"harness: {outcome.done} of {wanted} runs done, {counts}")
-    return 1 if bad else 0
+    died = f", {plural(len(outcome.died), 'worker')} died" if outcome.died else ""
+    print(f"harness: {outcome.done} of {wanted} runs done, {counts}{died}")
+    return 1 if outcome.failed or outcome.alarmed else 0
 
 
 def plan(arguments: argparse.Namespace, argv: list[str]) -> int:

@@ -74,7 +74,7 @@ class Crew:
             process.send_signal(signal.SIGUSR1)
             return
         code = process.returncode
-        if self._leaving.is_set() or (code in (0, 1) and not self.left()):
+        if self._leaving.is_set() or (code == 0 and not self.left()):
             return
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         self.died.append(f"worker {number} {how}")

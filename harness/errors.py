@@ -2,7 +2,8 @@
 
 Whatever a user can get wrong (a name, a value, a path, a file) ends in `BadInput`: one line that says where,
 what was found, and how to mend it. The door prints that line and exits with 2; nothing has started by then. What
-can't be stored, through no fault of the input, is `Unwritable`: the door says so and exits with 3, resumable.
+can't be stored is `Unwritable`, who trains together with a process that died is `Deserted`: the door says so and exits
+with 3, since the same command goes on once the cause is gone.
 """
 
 from __future__ import annotations
@@ -26,7 +27,14 @@ class BadInput(Exception):
 
 
 class Unwritable(OSError):
-    """A file that can't be written: its disk is full, gone, or not to be written to. What was stored before is whole."""
+    """A file that can't be written: its disk is full, gone, or write-protected. What was stored before is whole."""
+
+    def __str__(self) -> str:
+        return f"{self.filename}: can't be written ({self.strerror})"
+
+
+class Deserted(Exception):
+    """One of the processes that train a run together went away, so that the others can't go on."""
 
 
 def headline(error: Mapping[str, Any]) -> str:

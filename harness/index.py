@@ -26,6 +26,7 @@ from harness.store import Record, Store, errors_among, write_bytes
 FILE = "index.parquet"
 FORM = b"1"  # raise it when an entry says something else than before
 SETTLED = 10**9  # ns: a file changed later than this before it was read could change again within one tick of its time
+BATCH = 10_000  # entries that are packed or unpacked at once
 SPLITS = ("val", "test")
 METRICS = ("war", "uar", "f1", "ece")
 _ABSENT = (0, 0, 0)
@@ -184,9 +185,11 @@ def _packed(rows: Sequence[Entry]) -> bytes:
     import pyarrow
     from pyarrow import parquet
 
-    columns = {name: [row[place] for row in rows] for place, name in enumerate(Entry._fields)}
-    sink = pyarrow.BufferOutputStream()
-    parquet.write_table(pyarrow.table(columns, _schema()), sink, write_page_checksum=True)
+    schema, sink = _schema(), pyarrow.BufferOutputStream()
+    with parquet.ParquetWriter(sink, schema, write_page_checksum=True) as writer:
+        for start in range(0, len(rows), BATCH):
+            columns = zip(*rows[start : start + BATCH], strict=True)
+            writer.write_table(pyarrow.table(dict(zip(Entry._fields, map(list, columns), strict=True)), schema))
     return sink.getvalue().to_pybytes()
 
 
@@ -202,7 +205,7 @@ def _load(path: Path) -> dict[tuple[str, str], Entry]:
             form = file.schema_arrow
             if not form.equals(_schema()) or form.metadata != _schema().metadata:
                 return {}
-            rows = (row for batch in file.iter_batches(10_000) for row in _unpacked(batch))
+            rows = (row for batch in file.iter_batches(BATCH) for row in _unpacked(batch))
             return {(row.dataset, row.run_id): row for row in rows}
     except (OSError, ValueError, pyarrow.ArrowException):
         return {}

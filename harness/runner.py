@@ -21,7 +21,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
-from harness import __version__, evaluation, manifest, retry, scores, training, trunk, weights
+from harness import __version__, evaluation, manifest, retry, scores, sharing, training, trunk, weights
 from harness.cache import Stored, Tower, Views, crops, features
 from harness.checkpoint import Keeper
 from harness.clips import SPLITS, Clip, as_dataset
@@ -112,6 +112,8 @@ class Runner:
             except (Lost, Unwritable):
                 raise
             except Exception as error:
+                if sharing.gone(error):
+                    raise
                 described = _describe_error(error, retry.advice(error, train))
                 result, predictions = {"status": "failed", "error": described}, None
                 again = None if retried else retry.of(error, train)

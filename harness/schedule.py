@@ -30,6 +30,7 @@ from harness.leases import Commit, Lease, Leases
 from harness.plan import Plan, Run
 from harness.progress import Board, Counter, RunBar
 from harness.runner import Runner
+from harness.sharing import partners
 from harness.store import Record, Store
 from harness.writing import Lost
 
@@ -96,7 +97,11 @@ def run(plan: Plan, record: Mapping[str, Any], store: Store, asked: Asked, argv:
                 crew.add()
             if most > count:
                 threading.Thread(target=_grow, args=(crew, runner, awaited, most), daemon=True).start()
-            _together(runner, awaited, board) if placement == "data" else _claim(runner, awaited, board)
+            if placement == "data":
+                with partners():
+                    _together(runner, awaited, board)
+            else:
+                _claim(runner, awaited, board)
         outcome.died = crew.died
     board.close()
     return _outcome(plan, store, outcome)

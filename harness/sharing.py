@@ -1,4 +1,4 @@
-"""Who gets which clips: an epoch's global batches, and each process's micro-batches of one.
+"""What processes do that train together: who gets which clips, and what when one of them is gone.
 
 The global batch is what the settings speak of. It is shared out so that every clip counts once and neighbours stay
 together, whatever the number of processes and micro-batches.
@@ -7,19 +7,39 @@ together, whatever the number of processes and micro-batches.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+import torch.distributed
 from torch import Tensor
 
+from harness.errors import Deserted
 from harness.loading import Pick, as_picks
 from harness.methods import Component
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
+
+
+@contextmanager
+def partners() -> Iterator[None]:
+    """Inside, processes train together. Raises `Deserted` in those that are left when one of them went away."""
+    try:
+        yield
+    except Exception as error:
+        if not gone(error):
+            raise
+        words = str(error).partition("] ")[2] or str(error)  # behind the place in the C++ code
+        raise Deserted(f"another process that trains along went away ({words.partition('. ')[0]})") from error
+
+
+def gone(error: Exception) -> bool:
+    """Whether a collective failed because another process does not answer any more."""
+    return isinstance(error, torch.distributed.DistError) or (isinstance(error, RuntimeError) and "gloo" in str(error))
 
 
 @dataclass

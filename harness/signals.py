@@ -1,7 +1,7 @@
 """How a process is told to stop: Ctrl-C, SIGTERM, and the SIGUSR1 with which schedulers announce pre-emption.
 
 Usually a signal interrupts at once. While a run trains (`patiently`) the first one only asks, so that the run can be
-saved at its next step; a second one, or a step that takes too long, interrupts.
+saved at its next step; the same one again, or a step that takes too long, interrupts.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 GRACE = 20.0  # seconds from the first signal to the interruption; launchers and SLURM kill after 30
 
-_patient = _asked = False
+_patient, _asked = False, 0  # 0, or the signal that asked
 
 
 def install() -> None:
@@ -26,7 +26,7 @@ def install() -> None:
 
 def asked() -> bool:
     """Whether whoever trains is to save and stop."""
-    return _asked
+    return bool(_asked)
 
 
 @contextmanager
@@ -40,15 +40,16 @@ def patiently() -> Iterator[None]:
             raise KeyboardInterrupt
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        _patient = _asked = False
+        _patient, _asked = False, 0
 
 
 def _told(number: int, frame: Any) -> None:
     global _asked
-    if not _patient or _asked:
+    if not _patient or _asked == number:
         raise KeyboardInterrupt
-    _asked = True
-    signal.setitimer(signal.ITIMER_REAL, GRACE)
+    if not _asked:  # another signal than the first: a worker gets the terminal's and its starter's
+        _asked = number
+        signal.setitimer(signal.ITIMER_REAL, GRACE)
 
 
 def _interrupt(number: int, frame: Any) -> None:

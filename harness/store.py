@@ -21,7 +21,6 @@ from typing import Any
 from harness import leases
 from harness.errors import BadInput, Unwritable, nearest
 
-
 SCHEMA = 1  # of spec.json and result.json: raise it when a reader of before would misunderstand them
 
 

@@ -147,7 +147,7 @@ def test_a_run_is_found_by_id_by_its_start_and_by_its_folder(tmp_path: Path, mon
 def test_finding_a_run_reads_no_other(tmp_path: Path) -> None:
     stored(tmp_path, run_id="ldl-s0-0123456789")
     other = stored(tmp_path, run_id="mi-s0-0123456789")
-    (other / "spec.json").write_text("{")
+    (other / "result.json").write_text("{")
     (tmp_path / "caer" / "ldl-s0-01").mkdir()  # a folder in which nothing is stored
     assert Store(tmp_path).find("ldl").run_id == "ldl-s0-0123456789"
     with pytest.raises(BadInput, match="is not JSON"):

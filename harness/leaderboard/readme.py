@@ -59,7 +59,7 @@ def _opening(board: Board) -> Iterator[str]:
     size = f"{plural(methods, 'method')} × {plural(len(board.datasets), 'data set')}"
     seeds = plural(len({run.seed for run in board.runs}), "seed")
     verb = "is" if len(board.runs) == 1 else "are"
-    state = f"{len(board.done)} of {plural(len(board.runs), 'run')} {verb} done"
+    state = f"{len(board.done):,} of {plural(len(board.runs), 'run')} {verb} done"
     words = " ".join(_SELECTION.get(kind, escape(kind)) for kind in _selections(board.done))
     yield f"{size} × {seeds}: {state}. {words} Scores are percent, mean ± standard deviation over seeds."
     small = [escape(name) for name in board.datasets if name in board.miniatures]
