@@ -56,10 +56,10 @@ def changed(pixels: Tensor, change: Change | None) -> Tensor:
 
 
 def _rotated(pixels: Tensor, angle: float) -> Tensor:
-    """About the centre, bilinear, black behind the edges."""
+    """About the centre, bilinear, black behind the edges; all frames turn alike, as the channels of one picture."""
     frames = pixels.reshape(-1, *pixels.shape[-3:]).movedim(-1, -3).float()
     cos, sin = math.cos(angle), math.sin(angle)
-    turn = torch.tensor([[cos, -sin, 0.0], [sin, cos, 0.0]]).to(frames)
-    grid = F.affine_grid(turn.expand(len(frames), 2, 3), list(frames.shape), align_corners=True)
-    turned = F.grid_sample(frames, grid, align_corners=True)
+    turn = torch.tensor([[[cos, -sin, 0.0], [sin, cos, 0.0]]]).to(frames)
+    grid = F.affine_grid(turn, [1, 1, *frames.shape[-2:]], align_corners=True)
+    turned = F.grid_sample(frames.flatten(0, 1)[None], grid, align_corners=True).view(frames.shape)
     return turned.round_().to(torch.uint8).movedim(-3, -1).reshape(pixels.shape)

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from harness import packing
 from harness.errors import BadInput
+from harness.packing import Layout
 from harness.trunk import Clip
 
 
@@ -21,7 +23,7 @@ def class_features(raw: Tensor) -> Tensor:
 class TextTower(nn.Module):
     """CLIP's frozen text tower on as many positions as its input has.
 
-    Its attention is causal, so cutting off what follows the longest [EOS] changes nothing: running 14 to 20
+    Its attention is causal, so leaving out what follows [EOS] changes nothing (see `packing`): running 14 to 20
     positions instead of 77 gives the same features.
     """
 
@@ -62,34 +64,16 @@ class TextTower(nn.Module):
         with torch.no_grad():
             return self._embedding[0](tokens)
 
-    def forward(self, vectors: Tensor, ends: Tensor, shared: int = 0) -> Tensor:
-        """Embedded prompts `[K, L, W]` and the place of their [EOS] `[K]` to text features `[K, D]`.
-
-        `shared` first positions, the same in all prompts, are run once for all: what follows looks back at them
-        and they at nothing that follows. An [EOS] stands behind them.
-        """
+    def forward(self, vectors: Tensor, layout: Layout) -> Tensor:
+        """Embedded prompts `[K, L, W]`, laid out as `layout` says, to text features `[K, D]`."""
         rows = vectors + self.positions[: vectors.shape[1]]
-        if shared and self._plain:
-            rows, ends = self._behind(rows[:1, :shared], rows[:, shared:]), ends - shared
+        if packing.plain(self.transformer.resblocks):
+            rows = packing.run(self.transformer.resblocks, rows, layout)
         else:
             length = rows.shape[1]
-            rows = self.transformer(rows, attn_mask=self.mask[:length, :length])
-        rows = self.ln_final(rows)[torch.arange(len(rows), device=rows.device), ends]
-        return _project(rows, self.projection)
-
-    @property
-    def _plain(self) -> bool:
-        """Whether all blocks are the usual ones, whose attention can be taken apart."""
-        wanted = ("ln_1", "attn", "ls_1", "ln_2", "mlp", "ls_2")
-        return all(hasattr(block, part) for block in self.transformer.resblocks for part in wanted)
-
-    def _behind(self, prefix: Tensor, rest: Tensor) -> Tensor:
-        """The rows `[K, L − P, W]` behind a prefix `[1, P, W]` that goes through the blocks beside them."""
-        for block in self.transformer.resblocks:
-            attended = _attention(block.attn, block.ln_1(prefix), block.ln_1(rest))
-            prefix, rest = (x + block.ls_1(a) for x, a in zip((prefix, rest), attended, strict=True))
-            prefix, rest = (x + block.ls_2(block.mlp(block.ln_2(x))) for x in (prefix, rest))
-        return rest
+            rows = self.transformer(rows, attn_mask=self.mask[:length, :length]).flatten(0, 1)
+            rows = rows.index_select(0, layout.rows.index_select(0, layout.ends))
+        return _project(self.ln_final(rows), self.projection)
 
 
 class FixedText(nn.Module):
@@ -101,30 +85,10 @@ class FixedText(nn.Module):
         super().__init__()
         tokens, ends = tower.tokenize(descriptions)
         with torch.no_grad():
-            self.register_buffer("encoded", tower(tower.embed(tokens), ends))
+            self.register_buffer("encoded", tower(tower.embed(tokens), Layout(ends, tokens.shape[1])))
 
     def forward(self) -> Tensor:
         return self.encoded
-
-
-def _attention(attn: nn.MultiheadAttention, prefix: Tensor, rest: Tensor) -> tuple[Tensor, Tensor]:
-    """Causal self-attention of a shared prefix `[1, P, W]` and of the rows `[K, R, W]` behind it."""
-
-    def heads(rows: Tensor) -> tuple[Tensor, ...]:
-        packed = F.linear(rows, attn.in_proj_weight, attn.in_proj_bias)
-        return tuple(part.unflatten(-1, (attn.num_heads, -1)).transpose(1, 2) for part in packed.chunk(3, dim=-1))
-
-    def merged(rows: Tensor) -> Tensor:
-        return attn.out_proj(rows.transpose(1, 2).flatten(-2))
-
-    (q, k, v), (q_rest, k_rest, v_rest) = heads(prefix), heads(rest)
-    before, count = prefix.shape[1], rest.shape[1]
-    keys, values = (
-        torch.cat([shared.expand(len(rest), -1, -1, -1), own], dim=2) for shared, own in ((k, k_rest), (v, v_rest))
-    )
-    sees = torch.ones(count, before + count, dtype=torch.bool, device=rest.device).tril(before)
-    attended = F.scaled_dot_product_attention(q_rest, keys, values, attn_mask=sees)
-    return merged(F.scaled_dot_product_attention(q, k, v, is_causal=True)), merged(attended)
 
 
 def _project(rows: Tensor, projection: Any) -> Tensor:

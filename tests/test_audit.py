@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from layouts import NUMBERS, build, lines, lists, media, video
 
 from harness import plugins
-from harness.words import printable
 from harness.cli import main
+from harness.words import printable
 
 Check = Callable[..., tuple[int, dict[str, Any]]]
 FRAMES = ("--set", "clips.frames=3")  # the copies' clips are this short

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from harness.methods import Component, VideoModel
 from harness.model import undecayed
+from harness.packing import Layout
 from harness.settings import knob
 from harness.text import TextTower
 
@@ -46,7 +47,6 @@ class LearnedText(nn.Module):
 
     words: Tensor
     order: Tensor
-    ends: Tensor
 
     def __init__(self, tower: TextTower, descriptions: tuple[str, ...], settings: Prompt.Settings) -> None:
         super().__init__()
@@ -55,19 +55,20 @@ class LearnedText(nn.Module):
         before = {"end": settings.tokens, "middle": settings.tokens // 2, "front": 0}[settings.position]
         orders = [_order(int(end), tokens.shape[1], settings.tokens, before) for end in ends]
         groups = self.classes if settings.per_class else 1
-        self.shared = 1 + before if groups * self.prompts == 1 else 1  # [SOS], and vectors that all prompts begin with
+        shared = 1 + before if groups * self.prompts == 1 else 1  # [SOS], and vectors that all prompts begin with
         self.vectors = undecayed(torch.randn(groups * self.prompts, settings.tokens, tower.width) * 0.02)
         for name, rows in (
             ("words", tower.embed(tokens)),
             ("order", torch.tensor(orders)[..., None]),
-            ("ends", ends + settings.tokens),
         ):
             self.register_buffer(name, rows.repeat_interleave(self.prompts, dim=0), persistent=False)
+        ends = (ends + settings.tokens).repeat_interleave(self.prompts)
+        self.layout = Layout(ends, tokens.shape[1] + settings.tokens, shared)
 
     def forward(self) -> Tensor:
         vectors = self.vectors.repeat(len(self.words) // len(self.vectors), 1, 1)
         rows = torch.cat([self.words, vectors], dim=1).take_along_dim(self.order, dim=1)
-        features = self.tower(rows, self.ends, self.shared if self.shared > 1 else 0)
+        features = self.tower(rows, self.layout)
         return features if self.prompts == 1 else features.view(self.classes, self.prompts, -1)
 
 

@@ -6,6 +6,7 @@ from situations import DESCRIPTIONS, clips, learner
 from torch.nn import functional as F
 
 from harness.errors import BadInput
+from harness.packing import Layout
 from harness.protocol import Train
 from harness.text import TextTower
 
@@ -36,7 +37,8 @@ def test_every_prompt_is_put_together_as_described(position, prompts, per_class)
             for p in range(prompts):
                 vectors = sets[k if per_class == "true" else 0, p]
                 rows, end = sequence(made.tower, text, vectors, position)
-                assert torch.allclose(ours[k, p], made.tower(rows[None], torch.tensor([end]))[0], atol=1e-5)
+                alone = made.tower(rows[None], Layout(torch.tensor([end]), len(rows)))[0]
+                assert torch.allclose(ours[k, p], alone, atol=1e-5)
     assert len(sets) == (3 if per_class == "true" else 1)
 
 
