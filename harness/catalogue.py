@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 import textwrap
-from pathlib import Path
 from typing import Any
 
-from harness import plugins, presets
+from harness import architectures, plugins, presets
 from harness.settings import describe, spell
 
 
 def rows(what: str) -> list[dict[str, Any]]:
     """One row a plugin or model, as `harness list WHAT --json` prints them."""
     if what == "models":
-        return [{"name": name, "settings": []} for name in _models()]
+        return [{"name": name, "settings": []} for name in architectures.names()]
     found = [_row(what, plugins.get(what, name)) for name in plugins.names(what)]
     return found + ([_preset(presets.get(name)) for name in presets.names()] if what == "methods" else [])
 
@@ -70,11 +68,3 @@ def _entry(row: dict[str, Any]) -> str:
             f"    {setting['name']:<{names}} = {default:<11} {setting['help']}" + (f" ({facts})" if facts else "")
         )
     return "\n".join(lines)
-
-
-def _models() -> list[str]:
-    """open_clip's model names, read from its folder so that listing them does not import it."""
-    spec = importlib.util.find_spec("open_clip")
-    assert spec and spec.origin
-    configs = Path(spec.origin).parent / "model_configs"
-    return ["tiny", *sorted(path.stem for path in configs.glob("*.json"))]

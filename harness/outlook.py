@@ -13,10 +13,8 @@ from typing import Any
 
 from tabulate import tabulate
 
-from harness import architectures, plugins, weights
-from harness.grammar import Method
-from harness.plan import Copy, Plan
-from harness.protocol import Model
+from harness import architectures, weights
+from harness.plan import Copy, Plan, rows_of
 from harness.words import storage
 
 STREAMS = 2  # face and context
@@ -37,7 +35,7 @@ def cache(plan: Plan) -> dict[str, Any]:
     }
     rows = [
         {"dataset": name, "kind": kind, "rows": count, "bytes": count * clips.frames * STREAMS * bytes_of[kind]}
-        for kind in dict.fromkeys(_kind(model, arm.method) for arm in plan.grid.arms)
+        for kind in dict.fromkeys(rows_of(model, arm.method) for arm in plan.grid.arms)
         for name, count in counts.items()
     ]
     folder = weights.cache_folder()
@@ -47,12 +45,6 @@ def cache(plan: Plan) -> dict[str, Any]:
         "bytes": sum(row["bytes"] for row in rows),
         "free": shutil.disk_usage(_there(folder)).free,
     }
-
-
-def _kind(model: Model, method: Method) -> str:
-    """What a method trains on: features of a frozen trunk, or frames where something must see pixels."""
-    pixels = any(plugins.get("methods", name)(settings).needs_pixels for name, settings in method.components)
-    return "features" if model.trunk == "frozen" and not pixels else "frames"
 
 
 def _rows(copies: Sequence[Copy], views: int) -> int:

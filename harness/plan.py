@@ -136,6 +136,12 @@ def _miniature(limit: int) -> Path:
         return miniature.ensure(folder, limit=limit or None, progress=progress)
 
 
+def rows_of(model: protocol.Model, method: Method) -> str:
+    """What a method trains on: features of a frozen trunk, or frames where something must see pixels."""
+    pixels = any(plugins.get("methods", name)(settings).needs_pixels for name, settings in method.components)
+    return "features" if model.trunk == "frozen" and not pixels else "frames"
+
+
 def states(runs: Iterable[Run], entries: Mapping[tuple[str, str], Entry], store: Store) -> dict[str, str]:
     """By run id: `done`, `partial` (begun, cut off or under way) or `todo` (a failed run is to be done again)."""
     return {run.run_id: _state(entries.get((run.dataset, run.run_id)), run, store) for run in runs}

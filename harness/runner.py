@@ -32,7 +32,7 @@ from harness.learner import Learner, components_of
 from harness.leases import Commit
 from harness.loading import Split
 from harness.model import VideoModel
-from harness.plan import Copy, Run
+from harness.plan import Copy, Run, rows_of
 from harness.probe import Probe, probes, twins
 from harness.protocol import Model, Train
 from harness.sentinels import Reading
@@ -71,9 +71,8 @@ class Runner:
         self._data = functools.lru_cache(maxsize=1)(self._load)  # held on the device; runs come copy by copy
 
     def cached(self, run: Run) -> bool:
-        """Whether the run trains on cached features: the trunk is frozen and no component must see pixels."""
-        pixels = any(component.needs_pixels for component in components_of(run.method).values())
-        return self.model.trunk == "frozen" and not pixels
+        """Whether the run trains on cached features."""
+        return rows_of(self.model, run.method) == "features"
 
     def prepare(self, copy: str, *, cached: bool) -> None:
         """Reads every clip of a copy into the cache before anybody trains: as features, or as crops.

@@ -21,8 +21,8 @@ from typing import Any
 import torch
 from accelerate.utils import broadcast_object_list
 
+from harness import index, signals
 from harness import launch as launching
-from harness import signals
 from harness.crew import Crew, Meter
 from harness.errors import BadInput
 from harness.launch import Launch
@@ -285,12 +285,13 @@ def _execute(runner: Runner, run: Run, folder: Path, board: Board, lease: Lease 
 
 def _outcome(plan: Plan, store: Store, outcome: Outcome) -> Outcome:
     told = {name: settings.severity for name, settings in plan.grid.sentinels.items() if settings.severity}
+    entries = index.entries(store)
     for run in plan.runs:
-        record = store.record(run.dataset, run.run_id) if run.wanted else None
-        if record and record.done:
+        entry = entries.get((run.dataset, run.run_id)) if run.wanted else None
+        if entry and entry.done:
             outcome.done += 1
-            if errors := record.errors(told):  # by the severities of this call: one may be off by now
+            if errors := entry.wrong(told):  # by the severities of this call: one may be off by now
                 outcome.alarmed[run.run_id] = errors
-        elif record and record.result.get("status") == "failed":
+        elif entry and entry.status == "failed" and (record := store.record(run.dataset, run.run_id)):
             outcome.failed.append(record.result)
     return outcome

@@ -17,8 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from harness import weights
-from harness.errors import BadInput, nearest
+from harness import architectures, weights
+from harness.errors import BadInput
 from harness.protocol import Model
 
 
@@ -65,11 +65,8 @@ def load(model: Model) -> Clip:
     """
     import open_clip
 
-    name = model.name
-    if name == "tiny":
-        name = f"local-dir:{weights.TINY}"
-    elif name not in open_clip.list_models():
-        raise BadInput("model.name", f"open_clip has no {name!r}", nearest(name, ["tiny", *open_clip.list_models()]))
+    architectures.shape(model.name)  # refuses a name that there is not
+    name = f"local-dir:{weights.TINY}" if model.name == "tiny" else model.name
     source = weights.source(model)
     logging.getLogger().setLevel(max(logging.WARNING, logging.getLogger().level))
     if weights.is_file(source):

@@ -33,7 +33,8 @@ class Writer:
 
     def begin(self, spec: Mapping[str, Any], environment: Mapping[str, Any]) -> None:
         """What is known beforehand. Clears away what a process that died while it wrote has left half-written."""
-        self._write({"spec.json": _of_this_form(spec), "environment.json": environment, "alarms.jsonl": []})
+        known = {"spec.json": _of_this_form(spec), "environment.json": environment}
+        self._write({**known, "alarms.jsonl": [], "history.jsonl": []})
         if self.writes:
             store.clear_leftovers(self.folder)
 
@@ -73,7 +74,7 @@ def _put(path: Path, value: Any) -> None:
 
 
 class History(list):
-    """Rows of a run, an epoch each, on disk whole after every `append`."""
+    """Rows of a run, an epoch each, on disk whole after every `append`, and after those of a checkpoint are set."""
 
     def __init__(self, writer: Writer) -> None:
         super().__init__()
@@ -81,6 +82,10 @@ class History(list):
 
     def append(self, row: dict[str, Any]) -> None:
         super().append(row)
+        self.writer.history(self)
+
+    def __setitem__(self, place: Any, rows: Any) -> None:
+        super().__setitem__(place, rows)
         self.writer.history(self)
 
 
