@@ -29,7 +29,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from loop_overhead import spread, vit_b_32
+from common import spread, vit_b_32
 
 from harness import augment, cache, grid, plan, probe, protocol, trunk
 from harness.clips import Clip, Scan

@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
 import sys
 import tempfile
 import time
@@ -28,6 +27,7 @@ import torch
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from common import spread, vit_b_32
 from conftest import in_memory
 
 from harness import cache, grammar, loading, miniature, plugins, probe, scan, trunk
@@ -43,15 +43,6 @@ from harness.shelf import Item, Made, Shelf
 CLASSES = ("happy", "sad", "angry")
 SENTENCES = ("a happy face", "a sad face with tears", "an angry face with a deep frown")
 FRAMES, VIEWS = 8, 2
-
-
-def vit_b_32() -> trunk.Clip:
-    import open_clip
-
-    torch.manual_seed(0)
-    model = open_clip.create_model("ViT-B-32", pretrained=None).eval()
-    tower = trunk.Trunk(model.visual, open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD)
-    return trunk.Clip(model, open_clip.get_tokenizer("ViT-B-32"), 224, 512, tower)
 
 
 def split_of(rows: Callable[[], Tensor], clips: int, folder: Path | None) -> Split:
@@ -132,10 +123,6 @@ def against_decoding(folder: Path, repeats: int) -> list[float]:
             pass
         ratios.append((middle - began) / (time.perf_counter() - middle))
     return ratios
-
-
-def spread(ratios: list[float]) -> dict[str, float]:
-    return {"min": min(ratios), "median": statistics.median(ratios), "max": max(ratios)}
 
 
 def main() -> None:

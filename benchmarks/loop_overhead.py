@@ -29,14 +29,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import open_clip
 import torch
 from accelerate import Accelerator
 from torch import Tensor
 from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from conftest import Silent, in_memory
+from common import spread, vit_b_32
+from conftest import Silent, in_memory, make_watch
 
 from harness import grammar, plugins, training, trunk
 from harness.cache import Stored
@@ -45,10 +45,7 @@ from harness.learner import Learner, components_of
 from harness.loading import Split
 from harness.methods import Batch, Context
 from harness.model import VideoModel
-from harness.probe import Probe
-from harness.protocol import Clips, Face, Model, Train
-from harness.sentinels import Reading
-from harness.watch import Watch
+from harness.protocol import Clips, Model, Train
 
 CAER = plugins.get("datasets", "caer")
 CLASSES = tuple(CAER.classes)
@@ -59,13 +56,6 @@ GOALS = {"embedded": 1.15, "ViT-B/32": 1.03}
 SEED = 0
 
 Run = Callable[[], np.ndarray]
-
-
-def vit_b_32() -> trunk.Clip:
-    torch.manual_seed(0)
-    model = open_clip.create_model("ViT-B-32", pretrained=None).eval()
-    tower = trunk.Trunk(model.visual, open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD)
-    return trunk.Clip(model, open_clip.get_tokenizer("ViT-B-32"), 224, 512, tower)
 
 
 def data(width: int, frames: int, views: int = 4) -> dict[str, Split]:
@@ -93,34 +83,13 @@ def learner_of(clip: trunk.Clip, method: str) -> Learner:
 
 def product(learner: Learner, splits: dict[str, Split], settings: Train) -> np.ndarray:
     """A run's training as the product does it; the probabilities of the test clips."""
-    accelerator, watch = Accelerator(cpu=True), watching(splits)
+    accelerator, watch = (
+        Accelerator(cpu=True),
+        make_watch(splits, lambda alarm: None, classes=CLASSES, descriptions=SENTENCES),
+    )
     outcome = training.train(learner, splits, settings, "war", SEED, accelerator, Silent(), [], watch)
     accelerator.free_memory()
     return outcome.probabilities["test"]
-
-
-def watching(splits: dict[str, Split]) -> Watch:
-    """All sentinels, told of the data as a run tells them."""
-    watch = Watch({}, lambda alarm: None)
-    rows = {
-        name: zip(split.index["id"][:], split.labels_on_cpu.tolist(), strict=True) for name, split in splits.items()
-    }
-    clips = [Clip(id, "", label, name) for name, found in rows.items() for id, label in found]
-    watch.reading(
-        Reading(
-            dataset="synthetic",
-            classes=CLASSES,
-            descriptions=SENTENCES,
-            scan=Scan(Path(), clips, [], {}, False, "synthetic", clips),
-            face=Face(missing="full-frame"),
-            labels={name: split.labels_on_cpu for name, split in splits.items()},
-            boxes={},
-            unreadable=(),
-            probes={clip.id: Probe() for clip in clips},
-            twins=(),
-        )
-    )
-    return watch
 
 
 def bare(learner: Learner, splits: dict[str, Split], settings: Train) -> np.ndarray:
@@ -204,11 +173,6 @@ def compare(clip: trunk.Clip, frames: int, method: str, epochs: int, repeats: in
         "epochs": epochs,
         "same": bool(np.allclose(ends["bare"], ends["product"], atol=1e-4)),
     }
-
-
-def spread(values: list[float]) -> dict[str, float]:
-    chosen = {"min": min(values), "median": statistics.median(values), "max": max(values)}
-    return {name: round(value, 3) for name, value in chosen.items()}
 
 
 def profiled(clip: trunk.Clip, frames: int, method: str, epochs: int) -> str:

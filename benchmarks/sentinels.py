@@ -16,11 +16,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-import open_clip
 import torch
 from accelerate import Accelerator
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from common import vit_b_32
 from conftest import Silent, in_memory, make_watch
 
 from harness import grammar, plugins, training, trunk
@@ -39,13 +39,6 @@ METHOD = "prompt+ldl(temperature=0.02)+mixup+moco"
 
 def embedded() -> trunk.Clip:
     return trunk.load(Model())
-
-
-def vit_b_32() -> trunk.Clip:
-    torch.manual_seed(0)
-    model = open_clip.create_model("ViT-B-32", pretrained=None).eval()
-    tower = trunk.Trunk(model.visual, open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD)
-    return trunk.Clip(model, open_clip.get_tokenizer("ViT-B-32"), 224, 512, tower)
 
 
 def splits(width: int, clips: int) -> dict[str, Split]:

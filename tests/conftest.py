@@ -87,15 +87,17 @@ def make_splits():
     return {"train": split("train", 23, 2), "val": split("val", 9, 1), "test": split("test", 10, 1)}
 
 
-def make_watch(splits, tell=print, settings=None) -> Watch:
+def make_watch(
+    splits, tell=print, settings=None, *, classes=("happy", "sad", "angry"), descriptions=DESCRIPTIONS
+) -> Watch:
     """All sentinels, as a run of these splits would have them: data first."""
     watch = Watch(settings or {}, tell)
     clips = [Clip(id, "", label, name) for name, split in splits.items() for id, label in _clips_of(split)]
     watch.reading(
         Reading(
             dataset="synthetic",
-            classes=("happy", "sad", "angry"),
-            descriptions=DESCRIPTIONS,
+            classes=classes,
+            descriptions=descriptions,
             scan=Scan(Path(), clips, [], {}, False, "synthetic", clips),
             face=Face(missing="full-frame"),
             labels={name: split.labels_on_cpu for name, split in splits.items()},

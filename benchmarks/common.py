@@ -1,0 +1,23 @@
+"""What benchmarks share: a model of ViT-B/32's size, and how repeats are told."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+
+import open_clip
+import torch
+
+from harness import trunk
+
+
+def vit_b_32() -> trunk.Clip:
+    """ViT-B/32 with random weights: as large and as slow as a real one."""
+    torch.manual_seed(0)
+    model = open_clip.create_model("ViT-B-32", load_weights=False).eval()
+    tower = trunk.Trunk(model.visual, open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD)
+    return trunk.Clip(model, open_clip.get_tokenizer("ViT-B-32"), 224, 512, tower)
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    return {"min": min(values), "median": statistics.median(values), "max": max(values)}
