@@ -9,6 +9,7 @@ from accelerate import Accelerator
 from conftest import Silent, make_watch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from harness import scores, training
 from harness.learner import Learner
@@ -111,3 +112,36 @@ def test_a_micro_batch_knows_its_place_in_the_global_batch(size, world, accumula
     for rank in range(world):
         for micro in share(step, rank, world, accumulation):
             assert micro.picks == step[micro.first : micro.first + len(micro.picks)]
+
+
+class Reads(TorchDispatchMode):
+    """Notes what makes a GPU's host wait: numbers read back, and shapes that depend on data."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        name = func.name().partition(".")[0]
+        masks = name == "aten::index" and any(i is not None and i.dtype in (torch.bool, torch.uint8) for i in args[1])
+        if masks or name in ("aten::_local_scalar_dense", "aten::nonzero", "aten::masked_select", "aten::equal"):
+            self.found.add(name)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(
+    "method", ["prompt", "prompt+ldl+warmup+mixup+moco(queue=16)+dc+mi", "balanced+ldam+adapter+blv"]
+)
+def test_no_step_reads_a_number_back(method, make_learner, splits, monkeypatch):
+    reads, step = Reads(), training._Loop.step
+
+    def watched(*inputs):
+        with reads:
+            step(*inputs)
+
+    monkeypatch.setattr(training._Loop, "step", watched)
+    train(make_learner(method), splits)
+    assert not reads.found
+    with reads:
+        torch.ones(2).sum().item()
+    assert reads.found == {"aten::_local_scalar_dense"}
