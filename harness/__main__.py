@@ -12,7 +12,10 @@ if not sys.flags.safe_path and os.path.realpath(sys.path[0]) in {here, os.getcwd
 if os.path.dirname(here) not in map(os.path.realpath, sys.path):
     sys.path.insert(0, os.path.dirname(here))
 
+from harness import signals  # noqa: E402
 from harness.cli import main  # noqa: E402
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    signals.uninstall()
+    sys.exit(code)

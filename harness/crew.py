@@ -13,9 +13,10 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from harness import launch, leases, signals
+from harness.errors import BadInput
 from harness.store import read_lines
 
 GRACE = 10.0  # seconds that workers are given to leave by themselves once no run is left
@@ -150,8 +151,15 @@ class Meter:
             if idle > AHEAD:
                 break
             if written != before:
-                rows, worker = read_lines(path), leases.holder(folder)
+                rows, worker = _rows(path), leases.holder(folder)
                 self._known[folder] = written, len(rows)
-                new = rows[known:] if known < len(rows) else rows  # fewer than before: the run began anew
-                found += [Epoch(worker, steps, row["duration_s"]) for row in new if worker is not None]
+                found += [Epoch(worker, steps, row["duration_s"]) for row in rows[known:] if worker is not None]
         return found
+
+
+def _rows(history: Path) -> list[dict[str, Any]]:
+    """None of one that was cut off: who trains the run further writes it again."""
+    try:
+        return read_lines(history)
+    except BadInput:
+        return []

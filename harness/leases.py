@@ -22,7 +22,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from harness.errors import BadInput
+from harness.errors import BadInput, Unwritable
 
 HEARTBEAT = 5.0  # seconds between two signs of life of a holder
 STALE = 12 * HEARTBEAT  # seconds that an observer sees no sign of life before it takes a lease over
@@ -103,10 +103,9 @@ class Leases:
             with _locked(path.parent, wait=0):
                 if not self._free(path):
                     return None
-                path.parent.mkdir(exist_ok=True)
                 lease = Lease(path)
                 holder = {"id": lease.id, "place": _place(), "pid": os.getpid(), "started": _started(os.getpid())}
-                path.write_text(json.dumps(holder) + "\n", encoding="utf-8")
+                _write(path, json.dumps(holder) + "\n")
                 return lease
         except Timeout:  # another claims, commits or releases it this very moment
             if self._unchanged_for(path, "locked") > PATIENCE:
@@ -148,12 +147,12 @@ def holder(folder: Path) -> int | None:
 def _locked(folder: Path, *, wait: float) -> Iterator[None]:
     """A run's lock, held for a moment and freed by the system when its holder dies.
 
-    `wait` in seconds; 0 raises `Timeout` when it is taken, more raises `BadInput` in the end.
+    `wait` in seconds; 0 raises `Timeout` when it is taken, more raises `BadInput` in the end. Raises `Unwritable`.
     """
     path = _lock_of(folder)
-    path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=wait)
     except Timeout:
         if wait:
@@ -161,13 +160,24 @@ def _locked(folder: Path, *, wait: float) -> Iterator[None]:
         raise
     except (NotImplementedError, OSError) as error:
         if isinstance(error, OSError) and error.errno not in NO_LOCKS:
-            raise
+            raise Unwritable(error.errno, error.strerror, str(path)) from error
         mend = "mount it with file locks (NFS 4, or Lustre with `flock`), or give --runs on another one"
         raise BadInput(str(path.parent), f"its file system locks no files ({error})", mend) from error
     try:
         yield
     finally:
         lock.release()
+
+
+def _write(path: Path, text: str) -> None:
+    """Raises `Unwritable`, and leaves no half of it that nobody could read."""
+    try:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        with suppress(OSError):
+            path.unlink()
+        raise Unwritable(error.errno, error.strerror, str(path)) from error
 
 
 def _lock_of(folder: Path) -> Path:

@@ -50,7 +50,6 @@ class Split:
         self.classes = index.features["label"].num_classes
         self.labels_on_cpu = np.asarray(index["label"][:])
         self.labels = torch.tensor(self.labels_on_cpu, device=device)
-        self.targets = F.one_hot(self.labels, self.classes).float()
         self.held = stored.face.nbytes + stored.context.nbytes < _room(device) / 2
         self.face, self.context = (
             _on_device(rows.read(), device) if self.held else rows for rows in (stored.face, stored.context)
@@ -72,7 +71,8 @@ class Split:
             if self.level == "pixels":
                 changes = [augment.drawn(self.ids[at], view, self.clips) for at, view in batch]
                 face, context = (torch.stack(list(map(augment.changed, rows, changes))) for rows in (face, context))
-            yield Batch(face, context, self.labels[here], self.targets[here], self.level)
+            label = self.labels[here]
+            yield Batch(face, context, label, F.one_hot(label, self.classes).float(), self.level)
 
     def _rows(self, place: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
         return tuple(_on_device(rows[place], self.device) for rows in (self.face, self.context))

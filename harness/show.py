@@ -15,6 +15,7 @@ from typing import Any
 from harness import plugins, protocol
 from harness.settings import spell
 from harness.store import Record
+from harness.words import plural
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _WIDTH = 48  # columns of the longest curve
@@ -91,6 +92,12 @@ def _header(record: Record, history: Sequence[Mapping[str, Any]]) -> Iterator[st
     if "duration_s" in result:
         facts.append(_duration(result["duration_s"]))
     yield " · ".join(facts)
+    if again := result.get("retried"):
+        yield f"{again['why']}; {again['how']}"
+    if result.get("resumed"):
+        yield f"cut off, and gone on with from a checkpoint {plural(result['resumed'], 'time')}"
+    if result.get("unsaved"):
+        yield f"{plural(result['unsaved'], 'checkpoint')} could not be written"
 
 
 def _duration(seconds: float) -> str:

@@ -24,6 +24,12 @@ def install() -> None:
     signal.signal(signal.SIGALRM, _interrupt)
 
 
+def uninstall() -> None:
+    """Signals end this process at once, as they do any other: while Python cleans up there is nothing to save."""
+    for number in (*SIGNALS, signal.SIGALRM):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def asked() -> bool:
     """Whether whoever trains is to save and stop."""
     return bool(_asked)

@@ -107,6 +107,8 @@ def train(
         loop.load_state_dict(begun["loop"])
         outcome.load_state_dict(begun["outcome"])
         watch.load_state_dict(begun["watch"])
+    else:
+        history[:] = []  # what an earlier attempt has stored is not this one's
     while loop.at < settings.epochs:
         began = time.monotonic()
         row = loop.epoch(save)

@@ -33,8 +33,7 @@ class Writer:
 
     def begin(self, spec: Mapping[str, Any], environment: Mapping[str, Any]) -> None:
         """What is known beforehand. Clears away what a process that died while it wrote has left half-written."""
-        known = {"spec.json": _of_this_form(spec), "environment.json": environment}
-        self._write({**known, "alarms.jsonl": [], "history.jsonl": []})
+        self._write({"spec.json": _of_this_form(spec), "environment.json": environment, "alarms.jsonl": []})
         if self.writes:
             store.clear_leftovers(self.folder)
 
@@ -74,7 +73,7 @@ def _put(path: Path, value: Any) -> None:
 
 
 class History(list):
-    """Rows of a run, an epoch each, on disk whole after every `append`, and after those of a checkpoint are set."""
+    """Rows of a run, an epoch each, on disk whole after every `append` and after `[:] =`."""
 
     def __init__(self, writer: Writer) -> None:
         super().__init__()

@@ -33,7 +33,7 @@ def _renamed(patch: pytest.MonkeyPatch, folder: Path) -> Iterable[str]:
 
 def _loosely(patch: pytest.MonkeyPatch) -> None:
     load = open_clip.load_checkpoint
-    patch.setattr(open_clip, "load_checkpoint", lambda model, path, strict: load(model, path, strict=False))
+    patch.setattr(open_clip, "load_checkpoint", lambda *where, **how: load(*where, **{**how, "strict": False}))
 
 
 def _prompts_forgotten(patch: pytest.MonkeyPatch, folder: Path) -> Iterable[str]:
