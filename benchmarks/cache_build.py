@@ -128,7 +128,7 @@ def augmenter(pixels: list[torch.Tensor], clips: list[Clip], views: cache.Views)
 
 def builder(scan: Scan, views: cache.Views, clip: trunk.Clip, probes: Mapping[str, probe.Probe]) -> Way:
     """Fills an empty cache with the scan's training clips."""
-    tower = cache.Tower(load=lambda: clip.trunk, weights="benchmark", width=clip.width)
+    tower = cache.Tower(load=lambda: clip.trunk, model="benchmark", weights="random", width=clip.width)
 
     def build() -> None:
         with tempfile.TemporaryDirectory() as folder:

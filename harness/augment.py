@@ -50,16 +50,22 @@ def changed(pixels: Tensor, change: Change | None) -> Tensor:
     if change.flip:
         pixels = pixels.flip(-2)
     if change.grey:
-        luma = pixels.float() @ torch.tensor(LUMA, device=pixels.device)
-        pixels = luma.round().to(torch.uint8)[..., None].expand_as(pixels)
+        red, green, blue = pixels.float().unbind(-1)
+        luma = LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue
+        pixels = luma.round_().to(torch.uint8)[..., None].expand_as(pixels)
     return pixels
 
 
 def _rotated(pixels: Tensor, angle: float) -> Tensor:
-    """About the centre, bilinear, black behind the edges; all frames turn alike, as the channels of one picture."""
+    """About the centre, bilinear, black behind the edges; all frames turn alike, as the channels of one picture.
+
+    The turn is made on the device, of plain numbers: a small tensor from the host would make a GPU's host wait.
+    """
     frames = pixels.reshape(-1, *pixels.shape[-3:]).movedim(-1, -3).float()
     cos, sin = math.cos(angle), math.sin(angle)
-    turn = torch.tensor([[[cos, -sin, 0.0], [sin, cos, 0.0]]]).to(frames)
-    grid = F.affine_grid(turn, [1, 1, *frames.shape[-2:]], align_corners=True)
+    y, x = torch.meshgrid(
+        *[torch.linspace(-1, 1, side, device=frames.device) for side in frames.shape[-2:]], indexing="ij"
+    )
+    grid = torch.stack([cos * x - sin * y, sin * x + cos * y], dim=-1)[None]
     turned = F.grid_sample(frames.flatten(0, 1)[None], grid, align_corners=True).view(frames.shape)
     return turned.round_().to(torch.uint8).movedim(-3, -1).reshape(pixels.shape)

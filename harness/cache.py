@@ -15,7 +15,7 @@ import shutil
 import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,9 +64,10 @@ class Stored:
 
 @dataclass(frozen=True)
 class Tower:
-    """The frozen trunk as features are made with it: loaded when first needed; weights and precision name it."""
+    """The frozen trunk as features are made with it: loaded when first needed; model, weights and precision name it."""
 
     load: Callable[[], Trunk]
+    model: str
     weights: str
     width: int
     precision: str = "fp32"
@@ -81,8 +82,8 @@ def features(
     Raises `Unreadable` for a clip that can't be read unless the settings say to skip it, and where none can be read;
     `BadInput` where the disk has no room.
     """
-    recipe = {**_crops(views), "weights": tower.weights, "precision": tower.precision}
-    row = 4 * tower.width * views.clips.frames * len(STREAMS)
+    recipe = {**_crops(views), "model": tower.model, "weights": tower.weights, "precision": tower.precision}
+    row = (4 if tower.precision == "fp32" else 2) * tower.width * views.clips.frames * len(STREAMS)
     augmented = (views.clips.rotation, views.clips.flip, views.clips.grey)
     kind = _Kind("features", recipe, row, augmented, lambda numbers: _encoder(scan.root, numbers, views, tower))
     return _stored(kind, scan, split, views, probes, progress)
@@ -182,7 +183,8 @@ def _say_what(folder: Path, scan: Scan, kind: _Kind) -> None:
     """`about.json`: for people what the folder holds, and by its time when it was last used."""
     path = folder / "about.json"
     if path.exists():
-        os.utime(path)
+        with suppress(OSError):  # a cache that others keep is read all the same
+            os.utime(path)
     else:
         store.write_json(path, {"dataset": scan.root.name, "kind": kind.name, **kind.recipe})
 

@@ -1,8 +1,8 @@
 """What lies in the cache folder, and how room is made there. All of it can be made again, so clearing asks nothing.
 
 A shelf of features or frames is a folder that says in `about.json` what it holds and, by that file's time, when it was
-last used. What somebody holds a lock on is in use and stays. Imports nothing heavy at the top: the door declares these
-commands whenever it opens.
+last used. A shelf that a living process reads stays, and what is being made. Imports nothing heavy at the top: the door
+declares these commands whenever it opens.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from harness import usage
 from harness.weights import cache_folder
 from harness.words import storage
 
@@ -57,9 +58,11 @@ def clear(kind: str = "", keep: int = 0, older_than: float = 0.0, *, dry_run: bo
     found = [each for each in holdings() if kind in ("", each.kind)]
     left, gone = sum(each.bytes for each in found), []
     for each in found:
-        if left <= keep or time.time() - each.used < older_than * _DAY:
-            break  # all others were used later
         folder = Path(each.folder)
+        if left <= keep or (older_than and time.time() - each.used < older_than * _DAY):
+            break  # all others were used later
+        if usage.used(folder):
+            continue
         freed = sum(_removed(lock, paths, dry_run) for lock, paths in list(_pieces(each.kind, folder)))
         if each.kind in SHELVES and not dry_run:
             _close(folder)
@@ -82,7 +85,7 @@ def _holding(kind: str, folder: Path) -> Holding:
 def _pieces(kind: str, folder: Path) -> Iterator[tuple[Path, list[Path]]]:
     """What is removed together, with the lock that is held while somebody makes it."""
     if kind in SHELVES:
-        files = [path for path in sorted(folder.iterdir()) if path.name != "about.json"]
+        files = [path for path in sorted(folder.iterdir()) if path.name not in ("about.json", usage.FILE)]
         for shard, own in itertools.groupby(sorted(files, key=_shard), _shard):
             lock = folder / f"{shard}.lock"
             yield lock, [*({*own} - {lock}), lock]
@@ -115,8 +118,9 @@ def _removed(lock: Path, paths: Sequence[Path], dry_run: bool) -> int:
 
 def _close(folder: Path) -> None:
     """Removes a shelf on which nothing is left."""
-    if [path.name for path in folder.iterdir()] == ["about.json"]:
-        (folder / "about.json").unlink()
+    if {path.name for path in folder.iterdir()} <= {"about.json", usage.FILE}:
+        for path in folder.iterdir():
+            path.unlink()
     with suppress(OSError):  # somebody is filling it
         folder.rmdir()
 

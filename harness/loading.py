@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+import psutil
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from harness import augment
 from harness.cache import Stored
@@ -50,9 +50,11 @@ class Split:
         self.classes = index.features["label"].num_classes
         self.labels_on_cpu = np.asarray(index["label"][:])
         self.labels = torch.tensor(self.labels_on_cpu, device=device)
-        self.held = stored.face.nbytes + stored.context.nbytes < _room(device) / 2
+        self.one_hot = torch.eye(self.classes, device=device)
+        kept = torch.uint8 if stored.face.dtype == torch.uint8 else torch.float32
+        self.held = (stored.face.numel + stored.context.numel) * kept.itemsize < _room(device) / 2
         self.face, self.context = (
-            _on_device(rows.read(), device) if self.held else rows for rows in (stored.face, stored.context)
+            rows.read(device, kept) if self.held else rows for rows in (stored.face, stored.context)
         )
         self.level = "features" if len(self.face.shape) == 4 else "pixels"
         self.ids = index["id"][:] if self.level == "pixels" else []
@@ -67,19 +69,22 @@ class Split:
         sizes = [len(batch) for batch in picks]
         places = list(zip(views.to(where).split(sizes), positions.to(where).split(sizes), strict=True))
         gathered = map(self._rows, places) if self.held else _ahead(self._rows, places)
-        for batch, (face, context), here in zip(picks, gathered, positions.to(self.device).split(sizes), strict=True):
+        for batch, rows, here in zip(picks, gathered, positions.to(self.device).split(sizes), strict=True):
+            face, context = (_on_device(part, self.device) for part in rows)
             if self.level == "pixels":
                 changes = [augment.drawn(self.ids[at], view, self.clips) for at, view in batch]
-                face, context = (torch.stack(list(map(augment.changed, rows, changes))) for rows in (face, context))
+                both = map(augment.changed, torch.stack([face, context], dim=1), changes)
+                face, context = torch.stack(list(both), dim=1)
             label = self.labels[here]
-            yield Batch(face, context, label, F.one_hot(label, self.classes).float(), self.level)
+            yield Batch(face, context, label, self.one_hot[label], self.level)
 
     def _rows(self, place: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
-        return tuple(_on_device(rows[place], self.device) for rows in (self.face, self.context))
+        rows = tuple(rows[place] for rows in (self.face, self.context))
+        return tuple(part.pin_memory() for part in rows) if not self.held and self.device.type == "cuda" else rows
 
 
 def _on_device(rows: Tensor, device: torch.device) -> Tensor:
-    rows = rows.to(device)
+    rows = rows.to(device, non_blocking=True)
     return rows if rows.dtype == torch.uint8 else rows.float()
 
 
@@ -87,7 +92,7 @@ def _room(device: torch.device) -> int:
     """Free bytes of the device's memory; of the machine's, this process's share among its siblings."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    free = psutil.virtual_memory().available  # with what the system keeps of files, which it gives back
     return free // max(int(os.environ.get("HARNESS_WORKERS", "1")), 1)
 
 

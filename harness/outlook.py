@@ -14,7 +14,7 @@ from typing import Any
 from tabulate import tabulate
 
 from harness import architectures, weights
-from harness.plan import Copy, Plan, rows_of
+from harness.plan import Copy, Plan, trains_on
 from harness.words import storage
 
 STREAMS = 2  # face and context
@@ -35,7 +35,7 @@ def cache(plan: Plan) -> dict[str, Any]:
     }
     rows = [
         {"dataset": name, "kind": kind, "rows": count, "bytes": count * clips.frames * STREAMS * bytes_of[kind]}
-        for kind in dict.fromkeys(rows_of(model, arm.method) for arm in plan.grid.arms)
+        for kind in dict.fromkeys(trains_on(model, arm.method) for arm in plan.grid.arms)
         for name, count in counts.items()
     ]
     folder = weights.cache_folder()

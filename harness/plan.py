@@ -136,7 +136,7 @@ def _miniature(limit: int) -> Path:
         return miniature.ensure(folder, limit=limit or None, progress=progress)
 
 
-def rows_of(model: protocol.Model, method: Method) -> str:
+def trains_on(model: protocol.Model, method: Method) -> str:
     """What a method trains on: features of a frozen trunk, or frames where something must see pixels."""
     pixels = any(plugins.get("methods", name)(settings).needs_pixels for name, settings in method.components)
     return "features" if model.trunk == "frozen" and not pixels else "frames"

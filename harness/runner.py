@@ -32,7 +32,7 @@ from harness.learner import Learner, components_of
 from harness.leases import Commit
 from harness.loading import Split
 from harness.model import VideoModel
-from harness.plan import Copy, Run, rows_of
+from harness.plan import Copy, Run, trains_on
 from harness.probe import Probe, probes, twins
 from harness.protocol import Model, Train
 from harness.sentinels import Reading
@@ -68,11 +68,13 @@ class Runner:
         self._index = functools.cache(self._as_dataset)
         self._probes = functools.cache(self._probe)
         self._manifest = functools.cache(self._hash)
-        self._data = functools.lru_cache(maxsize=1)(self._load)  # held on the device; runs come copy by copy
+        self._data = _OneAtATime(self._load)  # held on the device; runs come copy by copy
+        gc.collect()
+        gc.freeze()  # what outlives the runs is not walked through again after each of them
 
     def cached(self, run: Run) -> bool:
         """Whether the run trains on cached features."""
-        return rows_of(self.model, run.method) == "features"
+        return trains_on(self.model, run.method) == "features"
 
     def prepare(self, copy: str, *, cached: bool) -> None:
         """Reads every clip of a copy into the cache before anybody trains: as features, or as crops.
@@ -200,8 +202,6 @@ class Runner:
             probes=self._probes(name),
             cropped=copy.adapter.stand_in == "full-frame",
         )
-        gc.collect()
-        gc.freeze()  # what outlives the runs is not walked through again after each of them
         return splits, counts, reading
 
     def _watch(self, writer: Writer, viewer: Viewer) -> Watch:
@@ -221,6 +221,7 @@ class Runner:
         scan, probes, views = self.copies[copy].scan, self._probes(copy), self._views(copy)
         tower = Tower(
             load=lambda: self._clip().trunk.to(self.accelerator.device),
+            model=self.model.name,
             weights=weights.name_of(self.model),
             width=self._clip().width,
             precision=precision(self.accelerator),
@@ -271,6 +272,20 @@ class Runner:
             "duration_s": round(keeper.seconds, 3),
             **result,
         }
+
+
+class _OneAtATime:
+    """What a function gave for its last arguments; it is dropped before the next is made, so never two are held."""
+
+    def __init__(self, make: Callable[..., Any]) -> None:
+        self.make = make
+        self.held: tuple[tuple[Any, ...], Any] | None = None
+
+    def __call__(self, *arguments: Any) -> Any:
+        if self.held is None or self.held[0] != arguments:
+            self.held = None
+            self.held = arguments, self.make(*arguments)
+        return self.held[1]
 
 
 def _scores(

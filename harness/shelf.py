@@ -2,13 +2,14 @@
 
 A shard is a safetensors file that appears whole or not at all, so a process that dies half-way leaves nothing but
 work for others; its lock is freed by the system. Which keys form a shard depends on what is missing alone, so
-processes that start together agree on the shards and share them out by locking. A damaged shard is made again.
+processes agree on the shards and share them out by locking. A damaged shard is made again.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,7 +24,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from harness import store
+from harness import store, usage
 from harness.clips import Progress
 
 ITEMS = 64  # items of a shard: large enough that files are few, small enough that what a dead process loses is little
@@ -86,10 +87,10 @@ class Shelf:
         the places that it is told. A shard is made of at most `most` items.
         """
         self._look()
-        lacking = ((item, tuple(n for n, key in enumerate(item.keys) if key not in self._places)) for item in items)
-        missing = [_Order(item.value, at, tuple(item.keys[n] for n in at)) for item, at in lacking if at]
-        shards = {_name(chunk): chunk for chunk in _chunks(missing, min(most, ITEMS))}
-        done = len(items) - len(missing)
+        chunks = [self._missing(chunk) for chunk in _chunks(items, min(most, ITEMS))]
+        shards = {_name(orders): orders for orders in chunks if orders}
+        missing = sum(map(len, chunks))
+        done = len(items) - missing
         progress(done, len(items))
         if not missing:
             return
@@ -105,6 +106,12 @@ class Shelf:
                 if len(shards) == before:
                     time.sleep(POLL)
         self._look()
+
+    def _missing(self, items: Sequence[Item[T]]) -> list[_Order[T]]:
+        """What of the items is not there. Items are cut into shards before that, or one that can't be made would shift
+        all shards behind it for who comes later."""
+        lacking = ((item, tuple(n for n, key in enumerate(item.keys) if key not in self._places)) for item in items)
+        return [_Order(item.value, at, tuple(item.keys[n] for n in at)) for item, at in lacking if at]
 
     def facts(self, key: str) -> dict[str, Any]:
         return self._facts[key]
@@ -156,6 +163,8 @@ class Shelf:
     def _look(self) -> None:
         """Reads what shards there are and that were not known yet; a damaged one is put away, to be made again."""
         known = {shard for shard, _ in self._places.values()}
+        if self.folder.is_dir():
+            usage.use(self.folder)
         for path in sorted(self.folder.glob("*.safetensors")):
             if path.name in known:
                 continue
@@ -189,8 +198,12 @@ class Rows:
         self.shape = (*places.shape[:2], *parts[0].shape[1:])
 
     @property
-    def nbytes(self) -> int:
-        return self.shape[0] * self.shape[1] * self.parts[0][0].nbytes
+    def numel(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.parts[0].dtype
 
     def __getitem__(self, index: tuple[Any, Any]) -> Tensor:
         """`rows[lines, positions]`, as of a tensor with two lists of indices."""
@@ -201,14 +214,18 @@ class Rows:
             out[here] = self.parts[part][found[here, 1]]
         return out
 
-    def read(self) -> Tensor:
-        lines, positions = self.shape[:2]
-        index = torch.arange(lines)[:, None].expand(lines, positions), torch.arange(positions).expand(lines, positions)
-        return self[index].reshape(self.shape)
+    def read(self, device: torch.device | str = "cpu", dtype: torch.dtype | None = None) -> Tensor:
+        """All of them, on a device: part by part, so that the host never holds them all."""
+        out = torch.empty(self.shape, dtype=dtype or self.dtype, device=device)
+        flat, places = out.flatten(0, 1), self.places.reshape(-1, 2)
+        for part in places[:, 0].unique().tolist():
+            here = (places[:, 0] == part).nonzero().flatten()
+            flat[here.to(device)] = self.parts[part][places[here, 1]].to(device, out.dtype)
+        return out
 
 
-def _chunks(orders: Sequence[_Order[T]], most: int) -> Iterable[Sequence[_Order[T]]]:
-    return (orders[start : start + most] for start in range(0, len(orders), most))
+def _chunks(items: Sequence[T], most: int) -> Iterable[Sequence[T]]:
+    return (items[start : start + most] for start in range(0, len(items), most))
 
 
 def _name(orders: Sequence[_Order[Any]]) -> str:

@@ -13,7 +13,7 @@ from torch import Tensor
 from harness import scores
 from harness.learner import Loss, row_entropy
 from harness.methods import Batch
-from harness.sentinels._memory import copied
+from harness.snapshot import copied
 
 _KEPT = ("sums", "weights", "share", "confusion", "targets", "skipped")
 

@@ -37,7 +37,7 @@ class TextTower(nn.Module):
             raise BadInput("model.name", "its text tower is not a causal CLIP transformer", "choose a CLIP model")
         self.transformer, self.ln_final = parts.transformer, parts.ln_final
         self.projection, self.positions = parts.text_projection, parts.positional_embedding
-        self.register_buffer("mask", parts.attn_mask, persistent=False)
+        self.register_buffer("mask", parts.attn_mask.to(parts.positional_embedding.device), persistent=False)
         self.context_length, self.width = parts.positional_embedding.shape
         self._embedding, self._tokenizer = [parts.token_embedding], clip.tokenizer  # a list: no submodule
         self.requires_grad_(False).eval()
@@ -85,7 +85,9 @@ class FixedText(nn.Module):
         super().__init__()
         tokens, ends = tower.tokenize(descriptions)
         with torch.no_grad():
-            self.register_buffer("encoded", tower(tower.embed(tokens), Layout(ends, tokens.shape[1])))
+            there = tower.positions.device  # where an earlier run has moved it
+            layout = Layout(ends, tokens.shape[1]).to(there)
+            self.register_buffer("encoded", tower(tower.embed(tokens).to(there), layout))
 
     def forward(self) -> Tensor:
         return self.encoded

@@ -149,7 +149,7 @@ class _Loop:
     ) -> None:
         self.learner, self.split, self.settings = learner, split, settings
         self.accelerator, self.viewer, self.watch = accelerator, viewer, watch
-        optimizer = _optimizer(learner, settings, fused=accelerator.scaler is None)
+        optimizer = _optimizer(learner, settings, fused=accelerator.scaler is None or None)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: _rate(settings, epoch))
         self.model, self.optimizer = accelerator.prepare(learner, optimizer)
         self.trained = [parameter for parameter in learner.parameters() if parameter.requires_grad]
@@ -288,7 +288,7 @@ def _scores(probabilities: np.ndarray, split: Split) -> dict[str, float]:
 # ── optimiser ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _optimizer(learner: Learner, settings: Train, *, fused: bool) -> torch.optim.Optimizer:
+def _optimizer(learner: Learner, settings: Train, *, fused: bool | None) -> torch.optim.Optimizer:
     """Not `fused` with a gradient scaler: it would leave out steps that overflow by itself, uncounted."""
     groups = learner.groups(settings)
     if settings.optimizer == "sgd":

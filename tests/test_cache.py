@@ -38,7 +38,7 @@ def read(root):
     return scan(adapter(adapter.Settings(), root), Train(), CENTRED, Clips())
 
 
-def features(found, clip, split="train", clips=CLIPS, face=None, calls=None, weights="w"):
+def features(found, clip, split="train", clips=CLIPS, face=None, calls=None, weights="w", **tower_facts):
     def tower():
         if calls is not None:
             calls.append(split)
@@ -46,7 +46,8 @@ def features(found, clip, split="train", clips=CLIPS, face=None, calls=None, wei
 
     views = Views(clips, face or CENTRED, clip.size)
     seen = probes(found.root, found.present, silent)
-    return cache.features(found, split, views, Tower(tower, weights, clip.width), seen, silent)
+    made_by = Tower(**{"load": tower, "model": "tiny", "weights": weights, "width": clip.width, **tower_facts})
+    return cache.features(found, split, views, made_by, seen, silent)
 
 
 def silent(done, total): ...
@@ -190,6 +191,8 @@ def test_whatever_changes_the_pictures_changes_the_address(copy, clip, tmp_path,
         {"face": Face(missing="center-crop", margin=3)},
         {"face": Face(missing="full-frame")},
         {"weights": "other"},
+        {"model": "ViT-B-16"},  # weights of the hub go by a tag, which models share
+        {"precision": "bf16"},
     ]
     for variant in variants:
         features(found, clip, calls=calls, **variant)
@@ -289,3 +292,44 @@ def test_frames_between_the_probed_ones_and_their_names_count(clip, tmp_path, mo
     assert again()[1] == first + 1
     frames[2].rename(frames[2].with_name(f"{frames[2].stem}9.jpg"))
     assert again()[1] == first + 2
+
+
+def test_a_fill_that_begins_late_makes_nothing_that_another_has_made_although_a_clip_can_not_be_made(tmp_path):
+    from harness.shelf import Item, Made, Shelf
+
+    made = []
+
+    def make(item, places):
+        made.append(item)
+        return Made({}) if item == 1 else Made({"a": torch.full((len(places), 2), float(item))}, [{}] * len(places))
+
+    items = [Item(number, (f"key {number}",)) for number in range(8)]
+    early = Shelf(tmp_path)
+    early.fill(items[:4], lambda: make, silent, 2)
+    late = Shelf(tmp_path)
+    late.fill(items, lambda: make, silent, 2)
+    again = Shelf(tmp_path)
+    again.fill(items, lambda: make, silent, 2)
+    assert sorted(made) == [0, 1, 1, 1, 2, 3, 4, 5, 6, 7], "what can't be made is tried again, and nothing else"
+
+
+def test_features_of_a_second_learner_are_made_where_the_first_one_moved_the_tower(clip):
+    from harness.text import FixedText, TextTower
+
+    moved = trunk.load(Model())
+    moved.model.to("meta")  # as a run moves the tower to its device, in place; the embedding stays
+    moved.model.token_embedding.to_empty(device="cpu")
+    assert FixedText(TextTower(moved), ("a face", "a longer face")).encoded.device.type == "meta"
+
+
+def test_a_shelf_that_a_living_process_reads_is_not_cleared(copy, clip, tmp_path, monkeypatch):
+    from harness import cupboard, usage
+
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    features(read(copy), clip)
+    folder = next((tmp_path / "cache" / "features").iterdir())
+    assert usage.used(folder)
+    assert not cupboard.clear("features")
+    usage._held.pop(folder).close()
+    assert cupboard.clear("features")
+    assert not folder.exists()

@@ -25,8 +25,8 @@ from harness.learner import Learner, Loss
 from harness.methods import Context, Trace
 from harness.probe import Probe
 from harness.protocol import Face, Train
-from harness.sentinels._memory import copied
 from harness.settings import knob
+from harness.snapshot import copied
 
 SEVERITIES = ("error", "warning")
 
@@ -154,7 +154,7 @@ class Sentinel:
     `memory` names the attributes in which it gathers. A run that was cut off is read and set up again before it goes
     on, so what `on_reading` and `on_setup` make (parameters, hooks on modules) is not remembered; the rest is, from
     one step or epoch to the next, and what is not named here is forgotten without a word: the sentinel then goes on
-    as if it had seen nothing. Memory is plain data, see `harness.sentinels._memory`.
+    as if it had seen nothing. Memory is plain data, see `harness.snapshot`.
     """
 
     name: ClassVar[str] = ""
