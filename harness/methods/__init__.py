@@ -68,7 +68,7 @@ class Context:
     def noise(self, name: str, rows: Tensor) -> Tensor:
         """Standard normal numbers like `rows [B, …]`: a clip's are the same whichever process draws them."""
         drawn = self.rng(name).standard_normal((self.first + len(rows), *rows.shape[1:]))
-        return torch.from_numpy(drawn[self.first :]).to(rows)
+        return torch.from_numpy(drawn[self.first :]).to(rows.device, rows.dtype, non_blocking=True)
 
     def counts_like(self, rows: Tensor) -> Tensor:
         """`counts` on the device and of the type of `rows`; 1 where a class has no clip, so that logarithms exist."""
