@@ -37,11 +37,19 @@ class Keeper:
     """Saves and finds the checkpoints of one run, in `folder`, at most one in `every` seconds (0: after each step).
 
     `setting` is what must be the same for a run to go on exactly (processes, precision, …); `say` takes what a person
-    should know.
+    should know; `held` raises where the run is another's by now, who keeps checkpoints of its own.
     """
 
-    def __init__(self, folder: Path, accelerator: Accelerator, every: float, setting: dict[str, Any], say: Say) -> None:
-        self.folder, self.every, self.setting, self.say = folder, every, setting, say
+    def __init__(
+        self,
+        folder: Path,
+        accelerator: Accelerator,
+        every: float,
+        setting: dict[str, Any],
+        say: Say,
+        held: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.folder, self.every, self.setting, self.say, self.held = folder, every, setting, say, held
         self.rank, self.world = accelerator.process_index, accelerator.num_processes
         self.group = _beside_the_device() if self.world > 1 else None
         self.saved, self.wait = time.monotonic(), every
@@ -64,6 +72,7 @@ class Keeper:
         if not wanted:
             return
         began = time.monotonic()
+        self.held()
         self._save(self.folder / f"{epoch:05d}-{step:07d}", {**self._facts(), **state()})
         self.saved = time.monotonic()
         self.wait = max(self.every, (self.saved - began) / SHARE) if self.every else 0.0
@@ -80,8 +89,8 @@ class Keeper:
                 self.resumed, self.unsaved = facts["resumed"] + 1, facts["unsaved"]
                 self.began -= facts["seconds"]
                 return state
-            if fault:
-                self.say(f"checkpoint {place.name}: {fault}; trying the one before it")
+            why = fault or "another process can't use its part"
+            self.say(f"checkpoint {place.name}: {why}; trying the one before it")
         return None
 
     def clear(self) -> None:
@@ -95,11 +104,11 @@ class Keeper:
 
     def _save(self, place: Path, state: State) -> None:
         """Writes a state; older ones go when it is whole in all processes, and it goes when it is not."""
-        buffer = io.BytesIO()
+        buffer, fault = io.BytesIO(), ""
         torch.save(state, buffer)
-        data, fault = buffer.getvalue(), ""
+        data = buffer.getbuffer()  # not copied: it may be large
         try:
-            store.write_bytes(self._file(place), hashlib.sha256(data).digest() + data)
+            store.write_chunks(self._file(place), [hashlib.sha256(data).digest(), data])
         except OSError as error:
             fault = str(error)
         broken = self._most(int(bool(fault)))
@@ -108,18 +117,25 @@ class Keeper:
             why = fault or "another process could not write its part"
             self.say(f"checkpoint not written: {why}; training goes on, and an interruption loses more of it")
         if self.rank == 0:
-            for old in [place] if broken else sorted(self._places())[:-KEPT]:
+            for old in [place] if broken else self._outdated(place):
                 shutil.rmtree(old, ignore_errors=True)
+
+    def _outdated(self, newest: Path) -> list[Path]:
+        """What goes once `newest` is whole: all but the last of the others, and what comes later in the run than it,
+        which could not be gone on from."""
+        places = sorted(self._places())
+        return [p for p in places if p > newest] + [p for p in places if p <= newest][:-KEPT]
 
     def _read(self, place: Path) -> tuple[State | None, str]:
         try:
             held = self._file(place).read_bytes()
         except OSError as error:
             return None, f"is not whole ({error.strerror}: {self._file(place).name})"
-        if hashlib.sha256(held[32:]).digest() != held[:32]:
+        digest, data = held[:32], memoryview(held)[32:]
+        if hashlib.sha256(data).digest() != digest:
             return None, "is damaged"
         try:
-            state = torch.load(io.BytesIO(held[32:]), map_location="cpu", weights_only=True)
+            state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
         except pickle.UnpicklingError as error:
             return None, f"holds what no checkpoint of ours holds ({str(error).splitlines()[0]})"
         then = state.pop("setting")

@@ -20,7 +20,7 @@ from typing import Any
 from harness import __version__, cupboard, plugins, signals
 from harness.audit import commands as data
 from harness.errors import BadInput, Deserted, Unwritable, headline
-from harness.words import plural
+from harness.words import plural, printable
 
 EXAMPLES = """\
 examples:
@@ -45,21 +45,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         for file in arguments.plugin:
             plugins.add_file(file)
-        return arguments.command(arguments, argv)
+        with signals.bounded():
+            return arguments.command(arguments, argv)
     except BadInput as error:
         print(f"harness: bad input: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         if "HARNESS_WORKER" not in os.environ:
             print("harness: interrupted; finished runs are kept, run the same command again to go on", file=sys.stderr)
-        return 3
+        return signals.INTERRUPTED
     except (Unwritable, Deserted) as error:
         mend = "make room, then run" if isinstance(error, Unwritable) else "run"
-        print(f"harness: {error}; finished runs are kept, {mend} the same command again to go on", file=sys.stderr)
-        return 3
-    except BrokenPipeError:  # `harness plan | head`
+        told = f"harness: {error}; finished runs are kept, {mend} the same command again to go on"
+        print(printable(told), file=sys.stderr)
+        return signals.INTERRUPTED
+    except BrokenPipeError:  # `harness plan | head`: who reads has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return 1 if arguments.command is run else 0
 
 
 # ── commands ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -133,7 +135,7 @@ def show(arguments: argparse.Namespace, argv: list[str]) -> int:
     from harness.store import Store
 
     record = Store(arguments.runs).find(arguments.run)
-    print(json.dumps(showing.as_json(record), indent=2) if arguments.json else showing.text(record))
+    print(json.dumps(showing.as_json(record), indent=2) if arguments.json else printable(showing.text(record)))
     return 0
 
 

@@ -40,7 +40,7 @@ class Deserted(Exception):
 def headline(error: Mapping[str, Any]) -> str:
     """What a run died of, in a line: of the `error` that its result holds."""
     lines = str(error.get("message", "")).strip().splitlines()
-    return f"{error.get('type', 'Error')}: {lines[0] if lines else 'no message'}"
+    return printable(f"{error.get('type', 'Error')}: {lines[0] if lines else 'no message'}")
 
 
 def nearest(name: str, known: Iterable[str], *, most: int = 3) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from tqdm import tqdm
@@ -41,10 +42,11 @@ class Board:
 
     def say(self, line: str) -> None:
         """A line that stays, above the bars."""
-        if self.bars:
-            tqdm.write(printable(line), file=sys.stderr)
-        elif not self.silent:
-            print(printable(line), file=sys.stderr, flush=True)
+        with suppress(OSError):  # `2>&1 | head`: that nobody listens any more must not end the training
+            if self.bars:
+                tqdm.write(printable(line), file=sys.stderr)
+            elif not self.silent:
+                print(printable(line), file=sys.stderr, flush=True)
 
     def finished(self, result: dict[str, Any], alarms: Iterable[Mapping[str, Any]]) -> None:
         """A run has ended, here or in another worker."""

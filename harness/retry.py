@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 import torch
 
+from harness import store
 from harness.protocol import Train
 
-NO_MEMORY = (
-    "out of memory",
-    "can't allocate memory",
-    "not enough memory",
-)  # of torch's allocators, where it is no type
+FILE = "retry.json"  # beside the checkpoints
+NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "alloc_failed")  # where it is no type
 
 
 def of(error: Exception, train: Train) -> tuple[dict[str, str], Train] | None:
@@ -33,6 +34,19 @@ def of(error: Exception, train: Train) -> tuple[dict[str, str], Train] | None:
     if isinstance(error, OSError):
         return {"why": f"a file could not be read or written ({error})", "how": "tried again"}, train
     return None
+
+
+def begun(folder: Path, train: Train) -> tuple[dict[str, Any] | None, Train]:
+    """The second try that is under way since an earlier call, whose checkpoints lie in `folder`, and its settings."""
+    with suppress(FileNotFoundError, store.Damaged):
+        told = store.read_json(folder / FILE)
+        return told["retried"], dataclasses.replace(train, accumulation=told["accumulation"])
+    return None, train
+
+
+def begin(folder: Path, retried: dict[str, Any], train: Train) -> None:
+    """Notes a second try, so that it goes on as such when it is cut off."""
+    store.write_json(folder / FILE, {"retried": retried, "accumulation": train.accumulation})
 
 
 def advice(error: Exception, train: Train) -> str:

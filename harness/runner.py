@@ -104,9 +104,9 @@ class Runner:
         """
         writer = Writer(folder, commit, writes=self.accelerator.is_main_process)
         writer.begin(run.spec, describe(self.accelerator, self.placement))
-        train, retried = self.grid.sections["train"], None
+        retried, train = retry.begun(folder / "checkpoint", self.grid.sections["train"])
         while True:
-            keeper = self._keeper(folder, viewer, train.accumulation)
+            keeper = self._keeper(writer, viewer, train.accumulation)
             watch = self._watch(writer, viewer)
             try:
                 result, predictions = self._train(run, train, writer, viewer, watch, keeper)
@@ -130,6 +130,8 @@ class Runner:
             if again is None:
                 break
             retried, train = again
+            if writer.writes:
+                retry.begin(folder / "checkpoint", retried, train)
             viewer.note(f"{run.run_id}: {retried['why']}; {retried['how']}")
         result |= {"retried": retried} if retried else {}
         writer.end(self._result(run, keeper, watch, result), watch.alarms, predictions)
@@ -156,7 +158,7 @@ class Runner:
         }
         return result, predictions_of(splits, outcome)
 
-    def _keeper(self, folder: Path, viewer: Viewer, accumulation: int) -> Keeper:
+    def _keeper(self, writer: Writer, viewer: Viewer, accumulation: int) -> Keeper:
         setting = {
             "processes": self.accelerator.num_processes,
             "precision": precision(self.accelerator),
@@ -165,7 +167,8 @@ class Runner:
             "torch": str(torch.__version__),
             "harness": __version__,
         }
-        return Keeper(folder / "checkpoint", self.accelerator, self.save_every, setting, viewer.note)
+        folder = writer.folder / "checkpoint"
+        return Keeper(folder, self.accelerator, self.save_every, setting, viewer.note, writer.check)
 
     def _learner(self, run: Run, clip: trunk.Clip) -> Learner:
         descriptions = self.copies[run.copy].adapter.descriptions()
@@ -208,13 +211,11 @@ class Runner:
         """The run's sentinels, whose alarms are written and shown as they are raised."""
 
         def tell(alarm: Alarm) -> None:
-            writer.alarms(watch.alarms)
             if writer.writes:
                 viewer.alarm(as_row(alarm))
 
         gather = gather_object if self.accelerator.num_processes > 1 else list
-        watch = Watch(self.grid.sentinels, tell, stop=self.on_alarm == "stop", gather=gather)
-        return watch
+        return Watch(self.grid.sentinels, tell, keep=writer.alarms, stop=self.on_alarm == "stop", gather=gather)
 
     def _store(self, copy: str, cached: bool) -> dict[str, Stored]:
         """The rows of a copy's splits, made unless the cache has them: features, or crops for a trunk that trains."""

@@ -1,18 +1,25 @@
-"""How a process is told to stop: Ctrl-C, SIGTERM, and the SIGUSR1 with which schedulers announce pre-emption.
+"""How a process is told to stop: Ctrl-C, SIGTERM, the SIGUSR1 with which schedulers announce pre-emption, and the
+SIGUSR2 with which a process passes any of them on to its workers.
 
 Usually a signal interrupts at once. While a run trains (`patiently`) the first one only asks, so that the run can be
-saved at its next step; the same one again, or a step that takes too long, interrupts.
+saved at its next step; the same one again, or a step that takes too long, interrupts. A process that does not even
+come back from there (a read that hangs, a partner that does not answer) is ended (`bounded`).
 """
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 GRACE = 20.0  # seconds from the first signal to the interruption; launchers and SLURM kill after 30
+LAST = 8.0  # seconds from then to the end of a process that can't be interrupted
+INTERRUPTED = 3  # exit code
 
 _patient, _asked = False, 0  # 0, or the signal that asked
 
@@ -42,11 +49,40 @@ def patiently() -> Iterator[None]:
     _patient = True
     try:
         yield
-        if _asked:
-            raise KeyboardInterrupt
     finally:
+        _patient = False  # from here on a signal interrupts at once
         signal.setitimer(signal.ITIMER_REAL, 0)
-        _patient, _asked = False, 0
+        told, _asked = _asked, 0
+        if told:  # whatever else happened: the wish to stop outlives it
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def bounded() -> Iterator[None]:
+    """Inside, and behind it where a signal came, this process is gone some time after the first signal, come what may.
+
+    Python runs handlers between its own steps, and waits for its threads at the end: both may take for ever.
+    """
+    heard, tells = os.pipe()
+    os.set_blocking(tells, False)
+    before = signal.set_wakeup_fd(tells, warn_on_full_buffer=False)
+    counting = threading.Event()
+    threading.Thread(target=_end_after, args=(heard, counting), daemon=True).start()
+    try:
+        yield
+    finally:
+        if not counting.is_set():
+            signal.set_wakeup_fd(before)
+            os.close(tells)
+
+
+def _end_after(heard: int, counting: threading.Event) -> None:
+    while number := os.read(heard, 1):
+        if number[0] in SIGNALS:
+            counting.set()
+            time.sleep(GRACE + LAST)
+            os._exit(INTERRUPTED)
+    os.close(heard)
 
 
 def _told(number: int, frame: Any) -> None:

@@ -29,7 +29,7 @@ def write_bytes(path: Path, data: bytes) -> None:
     write_chunks(path, [data])
 
 
-def write_chunks(path: Path, chunks: Iterable[bytes]) -> None:
+def write_chunks(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
     """The same for what is too large to be held in memory as a whole."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     try:
@@ -228,6 +228,7 @@ def _read_if_there(path: Path) -> dict[str, Any] | None:
         found = read_json(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    if (schema := found.get("schema", 1)) != SCHEMA:
+    schema = found.get("schema", 1)
+    if type(schema) is not int or schema > SCHEMA:
         raise BadInput(str(path), f"has schema {schema!r}, this version knows {SCHEMA}", "update harness")
     return found

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import random
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -36,6 +37,9 @@ EVALUATION_BATCH = {"features": 128, "pixels": 16}  # clips; has no influence on
 
 class NotFinite(Exception):
     """The loss became NaN or infinite: the run is stopped, not continued on garbage."""
+
+
+MEND = "lower the learning rate or see the inputs"
 
 
 class Viewer(Protocol):
@@ -124,6 +128,8 @@ def train(
         save()
     missing = _restore(learner, outcome.weights)
     outcome.probabilities = {name: predict(learner, splits[name], accelerator) for name in ("val", "test")}
+    for rows in outcome.probabilities.values():
+        _check_numbers(rows)
     clips = {name: len(splits[name]) for name in outcome.probabilities}
     predictions = {name: len(rows) for name, rows in outcome.probabilities.items()}
     watch.ending(Ending(learner, missing, clips, predictions, outcome.epoch))
@@ -165,7 +171,7 @@ class _Loop:
         ctx, settings, split, epoch = self.ctx, self.settings, self.split, self.at
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
         if not self.steps_done:
-            torch.manual_seed(hash((ctx.seed, epoch, rank)) % 2**31)  # dropout: repeatable, different by process
+            _seed(hash((ctx.seed, epoch, rank)) % 2**31)  # dropout: repeatable, different by process
         self.model.train()
         steps = epoch_picks(split.labels_on_cpu, settings.batch_size, ctx.seed, epoch, self.learner.parts)
         shares = [share(step, rank, world, settings.accumulation) for step in steps]
@@ -184,7 +190,9 @@ class _Loop:
 
     def advance(self) -> None:
         """On to the next epoch."""
-        self.schedule.step()
+        with warnings.catch_warnings():  # where the last step was before an interruption, torch thinks there was none
+            warnings.simplefilter("ignore")
+            self.schedule.step()
         self.at, self.steps_done = self.at + 1, 0
         self.tally = Tally(self.split.classes, self.accelerator.device)
 
@@ -258,8 +266,8 @@ class _Loop:
         )
         self.watch.epoch(facts)
         if not all(map(math.isfinite, row["losses"].values())):
-            mend = "lower the learning rate or see the inputs"
-            raise NotFinite(f"the loss is no number any more: {row['losses']}; {mend}")
+            raise NotFinite(f"the loss is no number any more: {row['losses']}; {MEND}")
+        _check_numbers(probabilities)
 
 
 # ── evaluation ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -278,6 +286,11 @@ def predict(learner: Learner, split: Split, accelerator: Accelerator) -> np.ndar
             logits = learner.model(learner.model.features(batch)).logits
             rows.append(torch.softmax(logits.float(), dim=-1))
     return gather(accelerator, torch.cat(rows)).cpu().numpy()
+
+
+def _check_numbers(probabilities: np.ndarray) -> None:
+    if not np.isfinite(probabilities).all():
+        raise NotFinite(f"the predictions are no numbers any more; {MEND}")
 
 
 def _scores(probabilities: np.ndarray, split: Split) -> dict[str, float]:
@@ -330,6 +343,13 @@ def _trained(learner: Learner) -> dict[str, Any]:
     }  # a component may open one
     kept = {name: value for name, value in learner.state_dict(keep_vars=True).items() if id(value) not in fixed}
     return {name: value.detach() if isinstance(value, Tensor) else value for name, value in kept.items()}
+
+
+def _seed(seed: int) -> None:
+    """All generators that a component may draw from."""
+    torch.manual_seed(seed)
+    np.random.seed(seed)
+    random.seed(seed)
 
 
 def _random(device: torch.device) -> dict[str, Any]:

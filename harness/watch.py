@@ -45,7 +45,8 @@ Seen = tuple[str, Alarm]  # what a finding is about, and the alarm that it makes
 
 
 class Watch:
-    """The sentinels of one run. `settings` are theirs by name; `tell` takes each alarm as it is raised.
+    """The sentinels of one run. `settings` are theirs by name; `tell` takes each alarm as it is raised, `keep` all
+    so far.
 
     `gather` brings the findings of all processes that train the run together; the hooks are called by all of them.
     """
@@ -55,11 +56,12 @@ class Watch:
         settings: Mapping[str, Any],
         tell: Callable[[Alarm], None],
         *,
+        keep: Callable[[list[Alarm]], None] = lambda alarms: None,
         stop: bool = False,
         gather: Callable[[list[Seen]], list[Seen]] = lambda seen: seen,
     ) -> None:
         self.sentinels = [sentinel for name in plugins.names("sentinels") if (sentinel := _build(name, settings))]
-        self.tell, self.stop, self.gather = tell, stop, gather
+        self.tell, self.keep, self.stop, self.gather = tell, keep, stop, gather
         self.alarms: list[Alarm] = []
         self._told: set[tuple[str, str]] = set()
         self._device = torch.device("cpu")
@@ -110,6 +112,7 @@ class Watch:
         """
         self.alarms = [Alarm(**row) for row in state["alarms"]]
         self._told = set(state["told"])
+        self.keep(self.alarms)
         for sentinel in self.sentinels:
             if sentinel.name in state["sentinels"]:
                 sentinel.load_state_dict(state["sentinels"][sentinel.name], self._device)
@@ -130,6 +133,7 @@ class Watch:
             if (alarm.sentinel, about) not in self._told:
                 self._told.add((alarm.sentinel, about))
                 self.alarms.append(alarm)
+                self.keep(self.alarms)
                 self.tell(alarm)
         if self.stop and self.errors:
             first = self.errors[0]
@@ -138,7 +142,7 @@ class Watch:
 
 def _alarm(sentinel: Sentinel, finding: Finding, epoch: int | None, step: int | None) -> Seen:
     severity = sentinel.settings.severity or finding.severity or sentinel.severity
-    evidence = json.loads(json.dumps(dict(finding.evidence)))
+    evidence = json.loads(json.dumps(dict(finding.evidence)), parse_constant=str)  # JSON knows no NaN
     return finding.about, Alarm(sentinel.name, severity, epoch, step, finding.message, evidence, finding.mend)
 
 

@@ -3,6 +3,8 @@
 import itertools
 import os
 import signal
+import subprocess
+import sys
 import time
 from contextlib import contextmanager
 
@@ -11,9 +13,10 @@ import torch
 from accelerate import Accelerator
 from conftest import Silent, make_splits, make_watch, small_learner
 
-from harness import plugins, signals, store, training
+from harness import plugins, retry, signals, store, training
 from harness.checkpoint import Keeper
 from harness.protocol import Train
+from harness.writing import Lost
 
 TRAIN = Train(epochs=2, batch_size=8, schedule="cosine", accumulation=2)
 STEPS = 3  # of an epoch: 23 clips in batches of 8
@@ -246,3 +249,65 @@ def test_saving_takes_a_small_share_of_the_time(tmp_path, monkeypatch):
     gaps = {after - before for before, after in itertools.pairwise(saves)}
     assert len(saves) > 3
     assert min(gaps) >= 15, "a save of one tick at a time of 5 %"
+
+
+def test_checkpoints_that_none_can_use_do_not_push_out_those_of_the_run_begun_anew(tmp_path):
+    whole = run("prompt", None)
+    for place in killed_at(tmp_path, 5):
+        (place / "0-of-1").write_bytes(b"x" * 100)
+    names = [place.name for place in killed_at(tmp_path, 2)]
+    assert names == ["00000-0000001", "00000-0000002"]
+    again = Until()
+    assert_same(run("prompt", tmp_path, again), whole)
+    assert again.at == (0, 2)
+
+
+def test_who_has_lost_the_run_writes_no_checkpoint(tmp_path):
+    def gone():
+        raise Lost("taken over")
+
+    keeper = Keeper(tmp_path, Accelerator(cpu=True), 0.0, {}, print, gone)
+    with pytest.raises(Lost):
+        keeper.step(0, 1, dict)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_second_try_that_is_cut_off_goes_on_as_such(tmp_path):
+    assert retry.begun(tmp_path, TRAIN) == (None, TRAIN)
+    told, smaller = retry.of(MemoryError(), TRAIN)
+    retry.begin(tmp_path, told, smaller)
+    assert smaller.accumulation == 4
+    assert retry.begun(tmp_path, TRAIN) == (told, smaller)
+    keeper = Keeper(tmp_path, Accelerator(cpu=True), 0.0, {}, print)
+    assert keeper.find() is None, "it is no checkpoint"
+    keeper.clear()
+    assert retry.begun(tmp_path, TRAIN) == (None, TRAIN)
+
+
+def test_a_process_that_can_not_be_interrupted_is_ended():
+    code = (
+        "import os, signal, threading, time\n"
+        "from harness import signals\n"
+        "signals.GRACE = signals.LAST = 0.2\n"
+        "signals.install()\n"
+        "try:\n"
+        "    with signals.bounded():\n"
+        "        threading.Thread(target=time.sleep, args=(60,)).start()\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "        time.sleep(60)\n"
+        "except KeyboardInterrupt:\n"
+        "    pass\n"  # and now Python waits for its thread
+    )
+    began = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code], timeout=50, check=False)
+    assert done.returncode == signals.INTERRUPTED
+    assert time.monotonic() - began < 20
+
+
+def test_a_wish_to_stop_outlives_whatever_else_goes_wrong():
+    def fails():
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise ValueError
+
+    with listening(), pytest.raises(KeyboardInterrupt), signals.patiently():
+        fails()

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -746,3 +747,14 @@ def test_every_dependency_is_locked_at_a_version_that_is_allowed() -> None:
     for text in project["dependencies"] + project["optional-dependencies"]["dev"]:
         needed = Requirement(text)
         assert needed.specifier.contains(locked[canonicalize_name(needed.name)]), text
+
+
+def test_frames_that_are_small_enough_one_by_one_and_too_many_together_are_refused(tmp_path, monkeypatch) -> None:
+    from harness.video import Unreadable, images, read
+
+    for number in range(4):
+        cv2.imwrite(str(tmp_path / f"{number}.jpg"), np.zeros((30, 40, 3), np.uint8))
+    monkeypatch.setattr(images, "MOST_PICKED", 3 * 30 * 40)
+    assert read(tmp_path, lambda count: np.arange(3)).count == 4
+    with pytest.raises(Unreadable, match=r"4,800 pixels together.*clips.views"):
+        read(tmp_path, np.arange)

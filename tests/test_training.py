@@ -145,3 +145,9 @@ def test_no_step_reads_a_number_back(method, make_learner, splits, monkeypatch):
     with reads:
         torch.ones(2).sum().item()
     assert reads.found == {"aten::_local_scalar_dense"}
+
+
+def test_predictions_that_are_no_numbers_stop_the_run(make_learner, splits, monkeypatch):
+    monkeypatch.setattr(training, "predict", lambda learner, split, accelerator: np.full((len(split), 3), np.nan))
+    with pytest.raises(training.NotFinite, match="predictions are no numbers"):
+        train(make_learner("prompt"), splits)

@@ -190,3 +190,13 @@ def resumed(tally: Tally) -> Tally:
     tally.norm(norm)
     new.load_state_dict(through_a_file(state))
     return new
+
+
+def test_evidence_that_is_no_number_is_told_in_words(splits):
+    from harness.watch import _alarm
+
+    class Odd(Sentinel):
+        name, severity = "odd", "error"
+
+    _, alarm = _alarm(Odd(Odd.Settings()), Finding("what", "mend", {"x": float("nan"), "y": (1, float("inf"))}), 0, 0)
+    assert alarm.evidence == {"x": "NaN", "y": [1, "Infinity"]}

@@ -22,7 +22,7 @@ import numpy as np
 from av.sidedata.sidedata import Type as SideData
 from av.video.reformatter import VideoReformatter
 
-from harness.video.images import MOST_PIXELS, Picture, Unreadable, refuse_large
+from harness.video.images import MOST_PIXELS, Picture, Unreadable, refuse_large, refuse_many
 
 MOST_FRAMES = 100_000  # of one clip: nearly an hour at 30 a second
 MOST_BYTES = 1 << 30  # of one clip's packets, which are all held
@@ -54,6 +54,8 @@ class Film:
 
     def pictures(self, wanted: set[int]) -> tuple[dict[int, Picture], int]:
         """The wanted frames that there are, by index, and how many frames there are up to the last of them."""
+        codec = self.stream.codec_context
+        refuse_many(self.path, len(wanted) * codec.width * codec.height)
         found = self._by_key_frames(sorted(wanted)) if self._in_order() else None
         return (found, max(wanted) + 1) if found is not None else self._through(wanted)
 

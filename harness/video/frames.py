@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from harness.clips import IMAGES, frame_names
 from harness.video.films import MOST_FRAMES, opened
-from harness.video.images import Picture, Unreadable, image
+from harness.video.images import Picture, Unreadable, image, refuse_many
 
 Indices = NDArray[np.int64]
 Pick = Callable[[int], Indices]
@@ -48,7 +48,10 @@ def read(path: Path, pick: Pick) -> Frames:
         return _from_video(path, pick)
     files = _files(path)
     indices = _picked(path, pick, len(files))
-    pictures = {i: image(files[i]) for i in set(indices.tolist())}
+    pictures: dict[int, Picture] = {}
+    for i in set(indices.tolist()):
+        pictures[i] = image(files[i])
+        refuse_many(path, sum(picture.shape[0] * picture.shape[1] for picture in pictures.values()))
     return Frames(
         [pictures[i] for i in indices.tolist()], indices, [files[i].name for i in indices], len(files), seconds=0
     )

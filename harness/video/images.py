@@ -27,12 +27,20 @@ Picture = NDArray[np.uint8]  # [height, width, 3], RGB
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # what is wrong with a file, `Unreadable` says
 
 MOST_PIXELS = 64_000_000  # of one picture or frame; 8K video has 33 million
+MOST_PICKED = 1_000_000_000  # of all frames that are picked of a clip and held at once (3 GB); 120 frames of 4K
 MOST_BYTES = 512 << 20  # of one picture's file: more than so many pixels take without any compression, 16 bits each
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP")
 
 
 class Unreadable(Exception):
     """A clip that can't be read: the message names the file and why."""
+
+
+def refuse_many(path: Path, pixels: int) -> None:
+    """Raises `Unreadable` where the picked frames of a clip would not fit into any memory."""
+    if pixels > MOST_PICKED:
+        more = f"more than the {MOST_PICKED:,} that are held at once; lower clips.views or clips.frames"
+        raise Unreadable(f"{path}: its picked frames have {pixels:,} pixels together, {more}")
 
 
 def refuse_large(path: Path, width: int, height: int) -> None:
