@@ -72,7 +72,7 @@ class Crew:
         while process.poll() is None and not (signals.asked() or self._unwanted.is_set()):
             time.sleep(0.1)
         if signals.asked() or self._unwanted.is_set():
-            process.send_signal(signal.SIGUSR1)
+            process.send_signal(signal.SIGUSR2)  # which nobody else sends: it is not the second of its kind
             return
         code = process.returncode
         if self._leaving.is_set() or (code == 0 and not self.left()):

@@ -2,8 +2,8 @@
 
 Whatever a user can get wrong (a name, a value, a path, a file) ends in `BadInput`: one line that says where,
 what was found, and how to mend it. The door prints that line and exits with 2; nothing has started by then. What
-can't be stored is `Unwritable`, who trains together with a process that died is `Deserted`: the door says so and exits
-with 3, since the same command goes on once the cause is gone.
+can't be stored is `Unwritable`, a process that can't go on for want of others or of its device is `Deserted`: the door
+says so and exits with 3, since the same command goes on once the cause is gone.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Unwritable(OSError):
 
 
 class Deserted(Exception):
-    """One of the processes that train a run together went away, so that the others can't go on."""
+    """This process can't go on: one that trains along went away, took the run over, or the device takes no more work."""
 
 
 def headline(error: Mapping[str, Any]) -> str:

@@ -4,6 +4,9 @@ A lease is a run's `lease.json`: its text names the holder, its modification tim
 ever compared with itself. An observer takes over what it has seen unchanged for long by its own clock, or at once from
 a process of this machine that is gone. Claiming, committing and releasing happen under the run's lock; who was
 suspended and lost its lease learns it at the commit at the latest, and stores nothing.
+
+A lease also says how many processes in a row died over the run without getting any further: some runs kill whoever
+trains them.
 """
 
 from __future__ import annotations
@@ -33,11 +36,11 @@ Commit = Callable[[], AbstractContextManager[bool]]
 
 
 class Lease:
-    """A run that this process holds, until it is released or lost."""
+    """A run that this process holds, until it is released or lost; see `deaths` for those of its holders before."""
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.id = path, uuid.uuid4().hex
-        self._lost, self._released = threading.Event(), threading.Event()
+    def __init__(self, path: Path, deaths: int) -> None:
+        self.path, self.deaths, self.id = path, deaths, uuid.uuid4().hex
+        self._lost, self._released, self._left = threading.Event(), threading.Event(), False
 
     @property
     def lost(self) -> bool:
@@ -52,6 +55,10 @@ class Lease:
                 self._lost.set()
             yield not self.lost
 
+    def leave(self) -> None:
+        """Leaves the lease behind as a process that dies does: whoever comes next counts a death."""
+        self._left = True
+
     @contextmanager
     def _kept(self) -> Iterator[None]:
         """Gives signs of life, and frees the lease in the end."""
@@ -63,7 +70,7 @@ class Lease:
             self._released.set()
             beat.join(HEARTBEAT)  # one that hangs in a dead file system must not keep the process
             with suppress(OSError, BadInput), _locked(self.path.parent, wait=HEARTBEAT):
-                if self._mine():
+                if self._mine() and not self._left:
                     self.path.unlink()
 
     def _beat(self) -> None:
@@ -103,9 +110,10 @@ class Leases:
             with _locked(path.parent, wait=0):
                 if not self._free(path):
                     return None
-                lease = Lease(path)
+                lease = Lease(path, deaths(path.parent))
                 holder = {"id": lease.id, "place": _place(), "pid": os.getpid(), "started": _started(os.getpid())}
-                _write(path, json.dumps(holder) + "\n")
+                history = {"deaths": lease.deaths, "reached": _reached(path.parent)}
+                _write(path, json.dumps(holder | history) + "\n")
                 return lease
         except Timeout:  # another claims, commits or releases it this very moment
             if self._unchanged_for(path, "locked") > PATIENCE:
@@ -141,6 +149,17 @@ def holder(folder: Path) -> int | None:
     """The process of this machine that holds a run, if one does."""
     lease = _parse(_look(folder / "lease.json"))
     return lease["pid"] if _here(lease) and not _gone(lease) else None
+
+
+def deaths(folder: Path) -> int:
+    """How many holders in a row died over a run without a checkpoint more, if its present one is no more."""
+    lease = _parse(_look(folder / "lease.json"))
+    return lease["deaths"] + 1 if lease and lease.get("reached") == _reached(folder) else 0
+
+
+def _reached(folder: Path) -> str:
+    """How far a run got: the name of its last checkpoint."""
+    return max((path.name for path in (folder / "checkpoint").glob("*-*")), default="")
 
 
 @contextmanager

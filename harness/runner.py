@@ -12,6 +12,7 @@ import math
 import traceback
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +127,8 @@ class Runner:
                 again = None
             finally:
                 watch.sentinels.clear()  # they hold the learner
-                self.accelerator.free_memory()
+                with suppress(RuntimeError):  # of a device that takes no work any more
+                    self.accelerator.free_memory()
             if again is None:
                 break
             retried, train = again

@@ -11,8 +11,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -21,20 +21,21 @@ from typing import Any
 import torch
 from accelerate.utils import broadcast_object_list
 
-from harness import index, signals
+from harness import index, leases, sharing, signals
 from harness import launch as launching
 from harness.crew import Crew, Meter
-from harness.errors import BadInput
+from harness.environment import describe
+from harness.errors import BadInput, Deserted
 from harness.launch import Launch
 from harness.leases import Commit, Lease, Leases
 from harness.plan import Plan, Run
 from harness.progress import Board, Counter, RunBar
 from harness.runner import Runner
-from harness.sharing import partners
 from harness.store import Record, Store
-from harness.writing import Lost
+from harness.writing import Lost, Writer
 
 POLL = 0.5  # seconds between two looks at runs that other workers hold
+DEADLY = 2  # processes in a row that a run may kill before it is told as failed
 CUDA_CONTEXT = 2**30  # bytes that a process takes of a device beside its tensors
 
 
@@ -98,7 +99,7 @@ def run(plan: Plan, record: Mapping[str, Any], store: Store, asked: Asked, argv:
             if most > count:
                 threading.Thread(target=_grow, args=(crew, runner, awaited, most), daemon=True).start()
             if placement == "data":
-                with partners():
+                with sharing.partners():
                     _together(runner, awaited, board)
             else:
                 _claim(runner, awaited, board)
@@ -110,12 +111,14 @@ def run(plan: Plan, record: Mapping[str, Any], store: Store, asked: Asked, argv:
 class Awaited:
     """The runs that a call waits for, and which of them have ended: failures of an earlier call are tried again.
 
+    They are tried last, with the runs whose processes died: what ends a process must not keep the others from theirs.
     To a worker the earlier calls are those before its starter's, so that what fails while it loads is not tried twice.
     """
 
     def __init__(self, store: Store, runs: list[Run], launch: Launch) -> None:
-        self.store, self.runs, self.launch = store, runs, launch
+        self.store, self.launch = store, launch
         self._failed = {run.run_id: self._failed_before(run) for run in runs}
+        self.runs = sorted(runs, key=lambda run: (leases.deaths(self.folder(run)), self._failed[run.run_id]))
 
     @property
     def since(self) -> int:
@@ -221,13 +224,13 @@ def _grow(crew: Crew, runner: Runner, awaited: Awaited, most: int) -> None:
 
 def _claim(runner: Runner, awaited: Awaited, board: Board) -> None:
     """Claims and trains runs until every one has ended here or in another worker."""
-    waiting, leases = list(awaited.runs), Leases()
+    waiting, claims = list(awaited.runs), Leases()
     while waiting:
         before = len(waiting)
         for run in list(waiting):
             if not awaited.ended(run):
-                with leases.claim(awaited.folder(run)) as lease:
-                    if lease and not awaited.ended(run):
+                with claims.claim(awaited.folder(run)) as lease:
+                    if _trainable(runner, run, awaited, lease):
                         _execute(runner, run, awaited.folder(run), board, lease)
             if (record := awaited.record(run)) is not None:
                 waiting.remove(run)
@@ -242,15 +245,15 @@ def _together(runner: Runner, awaited: Awaited, board: Board) -> None:
     Others look at the store at other moments, so they are told what is left instead of looking themselves. A run
     that another job holds is waited for.
     """
-    leads, leases = runner.accelerator.is_main_process, Leases()
+    leads, claims = runner.accelerator.is_main_process, Leases()
     known = {run.run_id: run for run in awaited.runs}
     waiting = _told_by_first(list(known))
     while waiting:
         before = len(waiting)
         for run in [known[run_id] for run_id in waiting]:
             folder = awaited.folder(run)
-            with leases.claim(folder) if leads else nullcontext() as lease:
-                if _told_by_first(lease is not None and not awaited.ended(run)):
+            with claims.claim(folder) if leads else nullcontext() as lease:
+                if _told_by_first(leads and _trainable(runner, run, awaited, lease)):
                     _execute(runner, run, folder, board, lease)
             record = awaited.record(run) if leads else None
             if record is not None:
@@ -261,6 +264,37 @@ def _together(runner: Runner, awaited: Awaited, board: Board) -> None:
             time.sleep(POLL)
 
 
+def _trainable(runner: Runner, run: Run, awaited: Awaited, lease: Lease | None) -> bool:
+    """Whether this process is to train a run: it holds it, and the run neither has ended nor ends who trains it."""
+    if lease is None or awaited.ended(run):
+        return False
+    if lease.deaths >= DEADLY:
+        with suppress(Lost):  # then another process tells it
+            _died(runner, run, awaited.folder(run), lease)
+    return lease.deaths < DEADLY
+
+
+def _died(runner: Runner, run: Run, folder: Path, lease: Lease) -> None:
+    """Stores the failure of a run whose processes could not: its checkpoints stay for the next call."""
+    what = f"the last {lease.deaths} processes that trained it died, or lost a partner, before another checkpoint"
+    mend = "look for a crash or too little memory in the system's log; try fewer --workers or smaller batches"
+    writer = Writer(folder, lease.commit, writes=True)
+    writer.begin(run.spec, describe(runner.accelerator, runner.placement))
+    result = {
+        "run_id": run.run_id,
+        "dataset": run.dataset,
+        "fold": run.fold,
+        "method": str(run.method),
+        "seed": run.seed,
+        "selection": runner.grid.sections["train"].selection,
+        "alarms": 0,
+        "errors": 0,
+        "status": "failed",
+        "error": {"type": "Died", "message": f"{what} — {mend}"},
+    }
+    writer.end(result, [], None)
+
+
 def _told_by_first(value: Any) -> Any:
     """What the first process says, in all of them."""
     held = [value]
@@ -269,18 +303,44 @@ def _told_by_first(value: Any) -> Any:
 
 
 def _execute(runner: Runner, run: Run, folder: Path, board: Board, lease: Lease | None) -> None:
-    """Trains a run that this process holds, or, without a lease, helps the process that does."""
+    """Trains a run that this process holds, or, without a lease, helps the process that does.
+
+    Raises `Deserted` when this process can't go on after it.
+    """
     viewer = RunBar(board, run, runner.steps(run), runner.grid.sections["train"].epochs)
     commit: Commit = lease.commit if lease else lambda: nullcontext(True)
     try:
-        with signals.patiently():
-            runner.execute(run, folder, viewer, commit)
-    except Lost:
+        with signals.patiently(), _blamed(lease):
+            result = runner.execute(run, folder, viewer, commit)
+        if result["status"] == "failed" and not _usable(runner.accelerator.device):
+            raise Deserted(f"the GPU takes no more work of this process since {run.run_id} failed on it")
+    except Lost as error:
         if runner.accelerator.num_processes > 1:  # the others wait for this one: end them all
-            raise
+            raise Deserted("the run was taken over by another process") from error
         viewer.note("taken over by another process while this one stood still; what it trained is thrown away")
     finally:
         viewer.close()
+
+
+@contextmanager
+def _blamed(lease: Lease | None) -> Iterator[None]:
+    """A partner that goes away meanwhile counts as a death over the run, which may be why it did."""
+    try:
+        yield
+    except Exception as error:
+        if lease and sharing.gone(error):
+            lease.leave()
+        raise
+
+
+def _usable(device: torch.device) -> bool:
+    """Whether a device still takes work of this process: after a bad access or a failed assert CUDA refuses all."""
+    if device.type == "cuda":
+        try:
+            torch.cuda.synchronize(device)
+        except RuntimeError:
+            return False
+    return True
 
 
 def _outcome(plan: Plan, store: Store, outcome: Outcome) -> Outcome:

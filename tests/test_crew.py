@@ -77,7 +77,7 @@ def test_workers_know_their_number_and_who_started_them(tmp_path: Path) -> None:
 
 # ── leaving ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-STUBBORN = "import signal, time; signal.signal(signal.SIGUSR1, signal.SIG_IGN); open({!r}, 'w'); time.sleep(600)"
+STUBBORN = "import signal, time; signal.signal(signal.SIGUSR2, signal.SIG_IGN); open({!r}, 'w'); time.sleep(600)"
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_on_an_error_workers_are_told_to_leave_at_once(up: Path) -> None:
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt), crew:
         raise KeyboardInterrupt
-    assert crew.workers[0].wait(5) == -signal.SIGUSR1
+    assert crew.workers[0].wait(5) == -signal.SIGUSR2
     assert time.monotonic() - began < crewing.GRACE and not said
 
 
@@ -119,7 +119,7 @@ def test_workers_are_told_once_when_this_process_is_asked_to_stop_and_while_it_s
     code = f"""
 import signal, time
 told = []
-signal.signal(signal.SIGUSR1, lambda *_: told.append(1))
+signal.signal(signal.SIGUSR2, lambda *_: told.append(1))
 open({str(up)!r}, 'w')
 time.sleep(0.5)
 while not told:

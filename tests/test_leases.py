@@ -22,7 +22,7 @@ import pytest
 
 from harness import leases as leasing
 from harness.errors import BadInput
-from harness.leases import Leases, held, holder
+from harness.leases import Leases, deaths, held, holder
 
 forked = multiprocessing.get_context("fork")
 
@@ -205,6 +205,62 @@ def test_a_lease_that_can_not_be_read_counts_until_it_is_silent(content: str, fo
     leases = Leases()
     assert not claimed_within(leases, folder, clock, leasing.STALE - 1)
     assert claimed_within(leases, folder, clock, 3)
+
+
+# ── runs that kill ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def die(folder: Path, seen: Any, checkpoint: str) -> None:
+    with Leases().claim(folder) as lease:
+        if checkpoint:
+            (folder / "checkpoint" / checkpoint).mkdir(parents=True, exist_ok=True)
+        seen.send(lease.deaths)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def deaths_seen(folder: Path, *checkpoints: str) -> list[int]:
+    """What holders that die one after the other are told, each of which gets as far as that checkpoint."""
+    ours, theirs = forked.Pipe()
+    for checkpoint in checkpoints:
+        started(die, folder, theirs, checkpoint).join()
+    return [ours.recv() for _ in checkpoints]
+
+
+def test_deaths_in_a_row_are_counted(folder: Path) -> None:
+    assert deaths(folder) == 0
+    assert deaths_seen(folder, "", "", "") == [0, 1, 2]
+    assert deaths(folder) == 3
+
+
+def test_who_gets_further_before_it_dies_ends_the_row(folder: Path) -> None:
+    assert deaths_seen(folder, "", "", "00000-0000004", "00000-0000004", "00001-0000002") == [0, 1, 2, 0, 1]
+    assert deaths(folder) == 0
+
+
+def test_who_frees_the_lease_ends_the_row(folder: Path) -> None:
+    deaths_seen(folder, "", "")
+    assert claimed(Leases(), folder)
+    assert deaths_seen(folder, "") == [0]
+
+
+def test_who_leaves_the_lease_behind_counts_as_dead_and_keeps_it_until_it_ends(folder: Path) -> None:
+    with Leases().claim(folder) as lease:
+        lease.leave()
+    assert held(folder) and not claimed(Leases(), folder) and deaths(folder) == 1
+
+
+def test_a_holder_that_fell_silent_counts_as_dead(folder: Path, clock: Clock) -> None:
+    write(folder, id="x", place="another machine", pid=1, started="1", deaths=1, reached="")
+    leases = Leases()
+    assert not claimed(leases, folder)
+    clock.now += 1
+    for _ in range(100):
+        with leases.claim(folder) as lease:
+            if lease:
+                assert lease.deaths == 2
+                return
+        clock.now += 1
+    raise AssertionError("nobody took it over")
 
 
 # ── clocks ──────────────────────────────────────────────────────────────────────────────────────────────────

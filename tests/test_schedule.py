@@ -9,12 +9,15 @@ import sys
 import threading
 import time
 import types
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+import torch
+from accelerate import Accelerator
 
 from harness import launch, leases, schedule
-from harness.errors import BadInput
+from harness.errors import BadInput, Deserted
 from harness.launch import Launch
 from harness.progress import Board
 from harness.protocol import Model, Train
@@ -87,7 +90,7 @@ def test_a_launcher_that_started_fewer_processes_is_named(monkeypatch):
 
 # ── which runs have ended ───────────────────────────────────────────────────────────────────────────────────
 
-RUN = types.SimpleNamespace(dataset="caer", run_id="run", copy="caer", method="prompt", seed=0)
+RUN = types.SimpleNamespace(dataset="caer", fold=0, run_id="run", copy="caer", method="prompt", seed=0, spec={})
 RESULT = {
     "dataset": "caer",
     "method": "prompt",
@@ -100,8 +103,8 @@ RESULT = {
 }
 
 
-def stored(store: Store, status: str, at: int = 0) -> None:
-    folder = store.folder("caer", "run")
+def stored(store: Store, status: str, at: int = 0, name: str = "run") -> None:
+    folder = store.folder("caer", name)
     write_json(folder / "spec.json", {})
     write_json(folder / "result.json", {**RESULT, "status": status})
     if at:
@@ -132,14 +135,25 @@ def test_what_another_call_has_done_since_the_plan_was_made_is_not_done_again(tm
     assert Awaited(store, [RUN], ONE).ended(RUN)
 
 
+def test_runs_that_failed_before_or_whose_processes_died_are_tried_last(tmp_path):
+    store, names = Store(tmp_path), ["deadly", "failed late", "failed early", "new", "newer"]
+    runs = [types.SimpleNamespace(**{**vars(RUN), "run_id": name}) for name in names]
+    for name, at in (("failed late", 6_000), ("failed early", 5_000)):
+        stored(store, "failed", at, name)
+    write_json(store.folder("caer", "deadly") / "lease.json", {"deaths": 0, "reached": ""})
+    ordered = [run.run_id for run in Awaited(store, runs, ONE).runs]
+    assert ordered == ["new", "newer", "failed early", "failed late", "deadly"]
+
+
 class Runner:
     """Trains nothing; what happens meanwhile is given."""
 
     grid = types.SimpleNamespace(sections={"train": Train()})
-    accelerator = types.SimpleNamespace(num_processes=1)
+    placement = "pair"
 
-    def __init__(self, meanwhile):
+    def __init__(self, meanwhile, accelerator=None):
         self.meanwhile, self.runs = meanwhile, 0
+        self.accelerator = accelerator or Accelerator(cpu=True)
 
     def steps(self, run):
         return 1
@@ -149,7 +163,8 @@ class Runner:
         writer = Writer(folder, commit, writes=True)
         writer.begin({}, {})
         self.meanwhile(folder)
-        writer.end({**RESULT, "status": "failed"}, [], None)
+        writer.end(result := {**RESULT, "status": "failed"}, [], None)
+        return result
 
 
 def test_a_run_that_was_taken_over_is_thrown_away_and_that_is_said(tmp_path, capsys, monkeypatch):
@@ -175,6 +190,58 @@ def test_a_run_that_nobody_takes_is_stored(tmp_path, capsys):
     assert not leases.held(awaited.folder(RUN))
 
 
+def test_a_run_that_is_trained_together_and_taken_over_ends_the_call_in_words(tmp_path):
+    """The other processes wait for this one: that it goes away is all that reaches them."""
+    two = types.SimpleNamespace(num_processes=2)
+    runner = Runner(lambda folder: write_json(folder / "lease.json", {"id": "x"}), two)
+    with pytest.raises(Deserted, match="taken over"):
+        schedule._claim(runner, Awaited(Store(tmp_path), [RUN], ONE), Board(1, 0))
+
+
+@pytest.mark.parametrize(
+    ("error", "deaths"), [(torch.distributed.DistBackendError("reset"), 1), (RuntimeError("mine"), 0)]
+)
+def test_losing_a_partner_counts_as_a_death_over_the_run(error, deaths, tmp_path):
+    def meanwhile(folder):
+        raise error
+
+    awaited = Awaited(Store(tmp_path), [RUN], ONE)
+    with pytest.raises(type(error)):
+        schedule._claim(Runner(meanwhile), awaited, Board(1, 0))
+    assert leases.deaths(awaited.folder(RUN)) == deaths
+
+
+def test_a_run_over_which_two_died_is_told_as_failed_and_the_next_call_tries_it_again(tmp_path, capsys):
+    store, runner = Store(tmp_path), Runner(lambda folder: None)
+    write_json(store.folder("caer", "run") / "spec.json", {})
+    dead = {"id": "x", "place": leases._place(), "pid": os.getpid(), "started": "1", "deaths": 1, "reached": ""}
+    write_json(store.folder("caer", "run") / "lease.json", dead)
+    awaited = Awaited(store, [RUN], ONE)
+    schedule._claim(runner, awaited, Board(1, 0))
+    found = awaited.record(RUN).result
+    assert runner.runs == 0 and found["status"] == "failed" and found["error"]["type"] == "Died"
+    assert "FAILED: Died: the last 2 processes that trained it died" in capsys.readouterr().err
+    again = Awaited(store, [RUN], ONE)
+    schedule._claim(runner, again, Board(1, 0))
+    assert runner.runs == 1 and again.record(RUN).result["error"]["type"] == "E"
+
+
+@pytest.mark.parametrize("broken", [True, False])
+def test_a_process_whose_device_is_broken_stores_the_failure_and_trains_no_other_run(broken, tmp_path, monkeypatch):
+    def synchronize(device):
+        if broken:
+            raise torch.AcceleratorError("CUDA error: device-side assert triggered")
+
+    monkeypatch.setattr(torch.cuda, "synchronize", synchronize)
+    runner = Runner(lambda folder: None, types.SimpleNamespace(num_processes=1, device=torch.device("cuda")))
+    runs = [RUN, types.SimpleNamespace(**{**vars(RUN), "run_id": "other"})]
+    awaited = Awaited(Store(tmp_path), runs, ONE)
+    with pytest.raises(Deserted, match="takes no more work .* since run failed") if broken else nullcontext():
+        schedule._claim(runner, awaited, Board(2, 0))
+    assert [awaited.ended(run) for run in runs] == [True, not broken]
+    assert not leases.held(awaited.folder(RUN))
+
+
 def test_a_result_without_a_spec_is_no_run_that_ended(tmp_path):
     store = Store(tmp_path)
     stored(store, "done")
@@ -187,16 +254,44 @@ def test_a_result_without_a_spec_is_no_run_that_ended(tmp_path):
 # ── the real command, with workers that die ─────────────────────────────────────────────────────────────────
 
 
-class Grid:
-    """`harness run` with three workers on small runs of a miniature, watched from outside."""
+COMPONENTS = """
+import os
+import time
+from harness.methods import Component
 
-    def __init__(self, folder: Path, *, epochs: int) -> None:
+class Deadly(Component):
+    name = "deadly"
+
+    def after_step(self, ctx):
+        os.kill(os.getpid(), 9)
+
+class Slow(Component):
+    name = "slow"
+
+    def after_step(self, ctx):
+        time.sleep(1)
+
+class Raising(Component):
+    name = "raising"
+
+    def after_step(self, ctx):
+        if os.environ.get("RANK") == "1":
+            raise RuntimeError("on purpose")
+"""
+
+
+class Grid:
+    """`harness run` with some workers on small runs of a miniature, watched from outside, in a session of its own."""
+
+    def __init__(self, folder: Path, *, epochs: int, workers: int = 3, methods: str = "prompt,prompt+lsr") -> None:
         self.runs = folder / "runs"
-        words = ["run", "--datasets", "raer", "--methods", "prompt,prompt+lsr", "--seeds", "0,1,2,3", "--workers", "3"]
+        words = ["run", "--datasets", "raer", "--methods", methods, "--seeds", "0,1,2,3", "--workers", str(workers)]
         words += ["--set", f"train.epochs={epochs}", "--set", "train.limit=4", "--set", "clips.frames=2"]
-        words += ["--runs", str(self.runs), "--out", str(folder / "out")]
+        words += ["--runs", str(self.runs), "--out", str(folder / "out"), "--plugin", str(folder / "mine.py")]
+        (folder / "mine.py").write_text(COMPONENTS)
         self.error = (folder / "stderr").open("w+")
-        self.lead = subprocess.Popen([sys.executable, "-m", "harness", *words], cwd=ROOT, stderr=self.error)
+        command = [sys.executable, "-m", "harness", *words]
+        self.lead = subprocess.Popen(command, cwd=ROOT, stderr=self.error, start_new_session=True)
         self.written: dict[str, set[int]] = {}  # when results were seen to be written, by run
 
     def look(self) -> None:
@@ -265,3 +360,54 @@ def test_workers_leave_with_their_lead_in_bounded_time(grid, end):
     wait_until_gone(workers, 30)
     assert not any(leases.held(folder) for folder in grid.runs.glob("raer/*"))
     assert "Traceback" not in grid.said()
+
+
+@pytest.mark.slow
+def test_a_signal_to_all_processes_at_once_saves_every_run(tmp_path):
+    """As SLURM sends it: to the lead, which tells its worker, and to the worker, which is in a step all the while."""
+    grid = Grid(tmp_path, epochs=4000, workers=2, methods="prompt+slow")
+    try:
+        grid.wait_for_workers(1)
+        while len(trained := [path.parent for path in grid.runs.glob("raer/*/history.jsonl")]) < 2:
+            grid.look()
+        os.killpg(grid.lead.pid, signal.SIGUSR1)
+        assert grid.lead.wait(30) == 3, grid.said()
+        assert all(list(folder.glob("checkpoint/*/0-of-1")) for folder in trained), grid.said()
+        assert not any(leases.held(folder) for folder in trained) and "Traceback" not in grid.said()
+    finally:
+        grid.lead.kill()
+        grid.error.close()
+
+
+def call(folder: Path, *words: str, launcher: tuple[str, ...] = ()) -> tuple[int, str, dict[str, dict]]:
+    """A small grid's exit code, what it said and its results by method."""
+    (folder / "mine.py").write_text(COMPONENTS)
+    command = [*(launcher or [sys.executable]), "-m", "harness", "run", "--datasets", "raer", *words]
+    command += ["--set", "train.epochs=1", "--set", "train.limit=4", "--set", "clips.frames=2"]
+    command += ["--runs", str(folder / "runs"), "--out", str(folder / "out"), "--plugin", str(folder / "mine.py")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240)
+    results = [json.loads(path.read_text()) for path in folder.glob("runs/raer/*/result.json")]
+    return done.returncode, done.stderr, {result["method"]: result for result in results}
+
+
+@pytest.mark.slow
+def test_a_run_that_kills_its_process_keeps_no_other_from_being_trained(tmp_path):
+    words = ["--methods", "prompt+deadly,prompt,prompt+lsr", "--seeds", "0", "--workers", "2"]
+    for _ in range(3):
+        code, said, results = call(tmp_path, *words)
+        if code != -signal.SIGKILL:  # the one that the lead died of
+            break
+    assert code == 1, said
+    failed = results.pop("deadly+prompt")
+    assert failed["error"]["type"] == "Died" and "the last 2 processes" in failed["error"]["message"]
+    assert {method: result["status"] for method, result in results.items()} == {"prompt": "done", "lsr+prompt": "done"}
+
+
+@pytest.mark.slow
+def test_a_run_that_fails_in_another_process_than_the_first_keeps_no_other_from_being_trained(tmp_path):
+    words = ["--methods", "prompt+raising,prompt", "--placement", "data"]
+    torchrun = (str(Path(sys.executable).parent / "torchrun"), "--nproc_per_node", "2")
+    code, said, results = call(tmp_path, *words, launcher=torchrun)
+    assert code and not results, said
+    _, said, results = call(tmp_path, *words, launcher=torchrun)
+    assert results["prompt"]["status"] == "done", said
