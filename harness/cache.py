@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from harness import augment, protocol, store
-from harness.clips import Clip, Scan
+from harness.clips import SPLITS, Clip, Scan
 from harness.errors import BadInput
 from harness.media import fact
 from harness.probe import Probe
@@ -82,18 +82,19 @@ def features(
     Raises `Unreadable` for a clip that can't be read unless the settings say to skip it, and where none can be read;
     `BadInput` where the disk has no room.
     """
-    recipe = {**_crops(views), "model": tower.model, "weights": tower.weights, "precision": tower.precision}
-    row = (4 if tower.precision == "fp32" else 2) * tower.width * views.clips.frames * len(STREAMS)
-    augmented = (views.clips.rotation, views.clips.flip, views.clips.grey)
-    kind = _Kind("features", recipe, row, augmented, lambda numbers: _encoder(scan.root, numbers, views, tower))
-    return _stored(kind, scan, split, views, probes, progress)
+    return _stored(_features(scan, views, tower), scan, split, views, probes, progress)
 
 
 def crops(scan: Scan, split: str, views: Views, probes: Mapping[str, Probe], progress: Progress) -> Stored:
     """The split's crops as the trunk takes them, before augmentation. Raises as `features` does."""
-    row = views.size**2 * 3 * views.clips.frames * len(STREAMS)
-    kind = _Kind("frames", _crops(views), row, (), lambda numbers: _cropper(scan.root, numbers, views))
-    return _stored(kind, scan, split, views, probes, progress)
+    return _stored(_crops(scan, views), scan, split, views, probes, progress)
+
+
+def check_room(scan: Scan, views: Views, tower: Tower | None, probes: Mapping[str, Probe]) -> None:
+    """Raises `BadInput` where the disk has no room for what a copy lacks: features, or without a tower crops."""
+    kind = _crops(scan, views) if tower is None else _features(scan, views, tower)
+    orders = [_ordered(kind, scan, split, views, probes) for split in SPLITS]
+    _check_room(orders[0].shelf.folder, kind.row * sum(order.shelf.lacking(order.items) for order in orders))
 
 
 def pictures(root: Path, clip: Clip, views: Views, numbers: Sequence[int | None]) -> list[Streams]:
@@ -123,30 +124,60 @@ class _Kind:
     maker: Callable[[Sequence[int | None]], Callable[..., Made]]
 
 
-def _stored(
-    kind: _Kind, scan: Scan, split: str, views: Views, probes: Mapping[str, Probe], progress: Progress
-) -> Stored:
+@dataclass(frozen=True)
+class _Ordered:
+    """A split's sound clips, the keys of their views, and the shelf that they stand on."""
+
+    clips: list[Clip]
+    lost: list[str]
+    numbers: list[int | None]
+    items: list[Item[Clip]]
+    shelf: Shelf
+
+
+def _features(scan: Scan, views: Views, tower: Tower) -> _Kind:
+    recipe = {**_recipe(views), "model": tower.model, "weights": tower.weights, "precision": tower.precision}
+    row = (4 if tower.precision == "fp32" else 2) * tower.width * views.clips.frames * len(STREAMS)
+    augmented = (views.clips.rotation, views.clips.flip, views.clips.grey)
+    return _Kind("features", recipe, row, augmented, lambda numbers: _encoder(scan.root, numbers, views, tower))
+
+
+def _crops(scan: Scan, views: Views) -> _Kind:
+    row = views.size**2 * 3 * views.clips.frames * len(STREAMS)
+    return _Kind("frames", _recipe(views), row, (), lambda numbers: _cropper(scan.root, numbers, views))
+
+
+def _ordered(kind: _Kind, scan: Scan, split: str, views: Views, probes: Mapping[str, Probe]) -> _Ordered:
     clips, lost = sound([clip for clip in scan.clips if clip.split == split], views, probes)
     numbers: list[int | None] = list(range(views.clips.views)) if split == "train" else [None]
     recipe = hashlib.sha256(json.dumps(kind.recipe, sort_keys=True).encode()).hexdigest()[:12]
     keys = [tuple(_key(recipe, scan.root, clip, probes[clip.id], kind.augmented, n) for n in numbers) for clip in clips]
-    shelf = Shelf(cache_folder() / kind.name / f"{scan.root.name.lower()}-{recipe}")
-    _say_what(shelf.folder, scan, kind)
     items = [Item(clip, own) for clip, own in zip(clips, keys, strict=True)]
-    lacking = shelf.lacking(items)
-    _check_room(shelf.folder, lacking * kind.row)
-    shelf.fill(items, lambda: kind.maker(numbers), progress, max(SHARD // (kind.row * len(numbers)), 1))
-    kept = [place for place, own in enumerate(keys) if all(map(shelf.has, own))]
+    return _Ordered(
+        clips, lost, numbers, items, Shelf(cache_folder() / kind.name / f"{scan.root.name.lower()}-{recipe}")
+    )
+
+
+def _stored(
+    kind: _Kind, scan: Scan, split: str, views: Views, probes: Mapping[str, Probe], progress: Progress
+) -> Stored:
+    order = _ordered(kind, scan, split, views, probes)
+    shelf, clips = order.shelf, order.clips
+    _say_what(shelf.folder, scan, kind)
+    _check_room(shelf.folder, kind.row * shelf.lacking(order.items))
+    most = max(SHARD // (kind.row * len(order.numbers)), 1)
+    shelf.fill(order.items, lambda: kind.maker(order.numbers), progress, most)
+    kept = [place for place, item in enumerate(order.items) if all(map(shelf.has, item.keys))]
     if not kept:
-        raise Unreadable(f"{scan.root}: none of {len(clips) + len(lost)} clips of {split} could be read")
-    boxes: Counter[str] = sum((Counter(shelf.facts(key)["boxes"]) for place in kept for key in keys[place]), Counter())
-    by_view = list(zip(*(keys[place] for place in kept), strict=True))
+        raise Unreadable(f"{scan.root}: none of {len(clips) + len(order.lost)} clips of {split} could be read")
+    by_view = list(zip(*(order.items[place].keys for place in kept), strict=True))
+    boxes = sum((Counter(shelf.facts(key)["boxes"]) for keys in by_view for key in keys), Counter[str]())
     return Stored(
         clips=[clips[place] for place in kept],
         face=shelf.rows("face", by_view),
         context=shelf.rows("context", by_view),
         boxes=dict(boxes),
-        unreadable=[*lost, *(clips[place].id for place in sorted(set(range(len(clips))) - set(kept)))],
+        unreadable=[*order.lost, *(clips[place].id for place in sorted(set(range(len(clips))) - set(kept)))],
     )
 
 
@@ -161,7 +192,7 @@ def sound(clips: Sequence[Clip], views: Views, probes: Mapping[str, Probe]) -> t
     return [clip for clip in clips if not probes[clip.id].error], lost
 
 
-def _crops(views: Views) -> dict[str, Any]:
+def _recipe(views: Views) -> dict[str, Any]:
     """What all crops that are made in the same way share."""
     return {
         "protocol": protocol.VERSION,
@@ -190,7 +221,8 @@ def _say_what(folder: Path, scan: Scan, kind: _Kind) -> None:
 
 
 def _check_room(folder: Path, needed: int) -> None:
-    free = shutil.disk_usage(folder).free
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    free = shutil.disk_usage(there).free
     if needed > free:
         what = f"{storage(needed)} are still to be kept here, and {storage(free)} are free"
         mend = "make room (`harness cache clear`), set HARNESS_CACHE to a larger disk, or lower clips.views"

@@ -115,7 +115,8 @@ class Keeper:
         if broken:
             self.unsaved += 1
             why = fault or "another process could not write its part"
-            self.say(f"checkpoint not written: {why}; training goes on, and an interruption loses more of it")
+            if self.unsaved == 1:  # once; the result counts them
+                self.say(f"checkpoint not written: {why}; training goes on, and an interruption loses more of it")
         if self.rank == 0:
             for old in [place] if broken else self._outdated(place):
                 shutil.rmtree(old, ignore_errors=True)

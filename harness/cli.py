@@ -33,7 +33,8 @@ examples:
   harness show RUN                            one run: curves, scores, the command that repeats it
   harness data check caer --root /data/CAER   what is in a copy, and what is wrong with it
 
-exit codes: 0 all done, 1 some runs failed or alarmed (the rest finished), 2 bad input (nothing started), 3 interrupted
+exit codes: 0 all done, 1 some runs failed or a sentinel found an error (the rest finished), 2 bad input (nothing
+            started), 3 interrupted: the same command goes on
 """
 
 
@@ -174,7 +175,8 @@ def _command_line(arguments: argparse.Namespace) -> str:
         for name in ("datasets", "methods", "seeds"):
             words += [f"--{name}", getattr(arguments, name)] if getattr(arguments, name) else []
     words += [word for setting in arguments.set for word in ("--set", setting)]
-    return shlex.join(words + ["--tiny"] * arguments.tiny)
+    words += ["--tiny"] * arguments.tiny + ([] if arguments.runs == "runs" else ["--runs", arguments.runs])
+    return shlex.join(words + (["--out", arguments.out] if getattr(arguments, "out", None) else []))
 
 
 def _words(text: str) -> list[str]:
@@ -234,7 +236,7 @@ def _parser() -> argparse.ArgumentParser:
         default=60.0,
         type=_seconds,
         metavar="SECONDS",
-        help="between two checkpoints of a run; 0: after each step (default 60, and at most 5 %% of the time)",
+        help="between two checkpoints; more where saving takes over 5 %% of the time (default 60; 0: after each step)",
     )
     command.add_argument("--out", metavar="DIR", help="leaderboard folder (default leaderboards/<grid name>)")
 

@@ -34,7 +34,7 @@ class Unwritable(OSError):
 
 
 class Deserted(Exception):
-    """This process can't go on: one that trains along went away, took the run over, or the device takes no more work."""
+    """This process can't go on: one that trains along went away or took the run over, or the device takes no work."""
 
 
 def headline(error: Mapping[str, Any]) -> str:

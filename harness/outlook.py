@@ -1,7 +1,7 @@
 """What a plan comes to: how much of it is done, how long the rest takes, and how much disk its cache needs.
 
-The cache's size is known beforehand to the byte, but for the few bytes around its rows: a row for each clip, view and
-stream. Nothing here trains or decodes.
+The cache's size is known beforehand, but for what stands around its rows: a row for each clip, view and stream.
+Nothing here trains or decodes.
 """
 
 from __future__ import annotations
@@ -93,4 +93,9 @@ def _cache_lines(cache: Mapping[str, Any]) -> list[str]:
     sizes = [
         f"{row['dataset']}: {row['rows']:,} rows of {row['kind']}, {storage(row['bytes'])}" for row in cache["rows"]
     ]
-    return [*sizes, f"at most {storage(cache['bytes'])} in {cache['folder']}; {storage(cache['free'])} are free there"]
+    lines = [*sizes, f"about {storage(cache['bytes'])} in {cache['folder']}; {storage(cache['free'])} are free there"]
+    if cache["bytes"] > cache["free"]:
+        lines.append(
+            "where nothing of it is there yet, it does not fit: see `harness cache clear`, or lower clips.views"
+        )
+    return lines

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from harness.errors import headline
 from harness.plan import Run
-from harness.words import printable
+from harness.words import plural, printable
 
 QUIET_FOR = 30.0  # seconds after which a long run reports an epoch where there are no bars
 
@@ -153,4 +153,5 @@ def summary(result: dict[str, Any]) -> str:
         for split, metrics in sorted(result["metrics"].items(), reverse=True)
     ]
     alarms = f"  ⚠ {result['alarms']}" if result["alarms"] else ""
-    return f"{name}  {'  '.join(scores)}  epoch {result['epoch'] + 1}  {result['duration_s']:.1f} s{alarms}"
+    unsaved = f"  {plural(result['unsaved'], 'checkpoint')} could not be written" if result.get("unsaved") else ""
+    return f"{name}  {'  '.join(scores)}  epoch {result['epoch'] + 1}  {result['duration_s']:.1f} s{alarms}{unsaved}"

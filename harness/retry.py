@@ -28,7 +28,7 @@ def of(error: Exception, train: Train) -> tuple[dict[str, str], Train] | None:
         if micro < 2:
             return None
         smaller = dataclasses.replace(train, accumulation=math.ceil(train.batch_size / (micro // 2)))
-        why = f"out of memory with micro-batches of {micro} clips"
+        why = f"out of memory with micro-batches of {micro} clips" + (f" ({error})" if str(error) else "")
         how = f"tried again with micro-batches of {micro // 2} (train.accumulation={smaller.accumulation})"
         return {"why": why, "how": how}, smaller
     if isinstance(error, OSError):
@@ -57,7 +57,8 @@ def advice(error: Exception, train: Train) -> str:
     if micro < 2:
         return "too little memory even for one clip at a time: lower clips.frames, or take a device with more"
     smaller = math.ceil(train.batch_size / (micro // 2))
-    return f"too little memory even for micro-batches of {micro} clips: set train.accumulation={smaller}"
+    mend = f"set train.accumulation={smaller}, with which all runs are others and train anew"
+    return f"too little memory even for micro-batches of {micro} clips; {mend}"
 
 
 def _no_memory(error: Exception) -> bool:

@@ -23,7 +23,7 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 
 from harness import __version__, evaluation, manifest, retry, scores, sharing, training, trunk, weights
-from harness.cache import Stored, Tower, Views, crops, features
+from harness.cache import Stored, Tower, Views, check_room, crops, features
 from harness.checkpoint import Keeper
 from harness.clips import SPLITS, Clip, as_dataset
 from harness.environment import describe, precision
@@ -134,7 +134,7 @@ class Runner:
             retried, train = again
             if writer.writes:
                 retry.begin(folder / "checkpoint", retried, train)
-            viewer.note(f"{run.run_id}: {retried['why']}; {retried['how']}")
+            viewer.note(f"{retried['why']}; {retried['how']}")
         result |= {"retried": retried} if retried else {}
         writer.end(self._result(run, keeper, watch, result), watch.alarms, predictions)
         keeper.clear()
@@ -230,6 +230,7 @@ class Runner:
             precision=precision(self.accelerator),
             autocast=self.accelerator.autocast,
         )
+        check_room(scan, views, tower if cached else None, probes)
         found = {}
         for split in SPLITS:
             progress = self.counter(f"{'features' if cached else 'frames'} of {copy} {split}")
@@ -312,5 +313,5 @@ def _scores(
 
 
 def _describe_error(error: Exception, advice: str) -> dict[str, str]:
-    message = f"{advice}: {error}" if advice else str(error)
+    message = ": ".join(filter(None, (advice, str(error))))
     return {"type": type(error).__name__, "message": message, "traceback": traceback.format_exc()}

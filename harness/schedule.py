@@ -32,6 +32,7 @@ from harness.plan import Plan, Run
 from harness.progress import Board, Counter, RunBar
 from harness.runner import Runner
 from harness.store import Record, Store
+from harness.words import plural
 from harness.writing import Lost, Writer
 
 POLL = 0.5  # seconds between two looks at runs that other workers hold
@@ -77,7 +78,9 @@ def run(plan: Plan, record: Mapping[str, Any], store: Store, asked: Asked, argv:
         board.say(f"note: {shortfall}")
     runner = None
     if todo:
-        board.say(f"{len(todo)} of {wanted} runs to train")
+        begun = sum((store.folder(run.dataset, run.run_id) / "checkpoint").is_dir() for run in todo)
+        goes_on = f"; {begun} of them from a checkpoint" if begun else ""
+        board.say(f"{len(todo)} of {plural(wanted, 'run')} to train{goes_on}")
         board.say(f"placement {placement}: {why}; {count} worker{'s' * (count > 1)}: {why_count}")
         for name, copy in plan.copies.items():
             for note in copy.scan.notes:

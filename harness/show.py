@@ -84,7 +84,12 @@ def _header(record: Record, history: Sequence[Mapping[str, Any]]) -> Iterator[st
     spec, result = record.spec, record.result
     small = " (rendered miniature)" if spec.get("data", {}).get("miniature") else ""
     yield f"{spec['dataset']}{small} · {spec['method'] or 'plain'} · seed {spec['seed']}"
-    facts = [record.run_id, result.get("status", f"unfinished, {len(history)} epochs stored")]
+    facts = [
+        record.run_id,
+        result.get(
+            "status", f"unfinished, {plural(len(history), 'epoch')} stored; the command that trains it goes on with it"
+        ),
+    ]
     if record.done:
         how = {"val": "best on val", "last": "the last", "oracle": "ORACLE: best on test"}
         selection = result.get("selection", "val")

@@ -14,7 +14,7 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
@@ -24,6 +24,8 @@ import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from harness.errors import Unwritable
 
 from .face import Picture
 from .moods import SETTINGS
@@ -106,14 +108,16 @@ def ensure(cache: Path, *, limit: int | None = None, progress: Progress | None =
     """
     folder = cache / (f"miniatures-v{VERSION}" + (f"-limit{limit}" if limit else ""))
     if folder.exists():
+        with suppress(OSError):  # its time tells when it was last used
+            os.utime(folder)
         return folder
     draft = cache / f".{folder.name}-{uuid.uuid4().hex[:8]}"
     try:
         render(draft, limit=limit, progress=progress)
         draft.rename(folder)
-    except OSError:
+    except OSError as error:
         if not folder.exists():
-            raise
+            raise Unwritable(error.errno, error.strerror, str(folder)) from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return folder

@@ -37,7 +37,7 @@ def test_a_run_that_there_is_no_memory_for_at_all_fails_and_the_next_split_is_na
     undisturbed()
     ended = harness(*small(tmp_path, *QUIET, methods="prompt+starving,prompt"))
     assert ended.code == 1 and "1 of 2 runs done, 1 failed" in ended.said, ended.said
-    assert "too little memory even for micro-batches of 4 clips: set train.accumulation=4" in ended.said
+    assert "too little memory even for micro-batches of 4 clips; set train.accumulation=4" in ended.said
 
 
 @fault(
