@@ -74,7 +74,8 @@ def clear(kind: str = "", keep: int = 0, older_than: float = 0.0, *, dry_run: bo
 def _holding(kind: str, folder: Path) -> Holding:
     about = folder / "about.json"
     files = [path for path in folder.rglob("*") if path.is_file()]
-    times = [_stat(path).st_mtime for path in ([about] if about in files else [*files, *folder.glob("*")])]
+    used = folder.glob("*/") if kind == "miniatures" else ()  # whoever uses some touches their folder
+    times = [_stat(path).st_mtime for path in ([about] if about in files else [*files, *used])]
     told: Any = {}
     with suppress(OSError, ValueError):  # a shelf that can't say what it holds can still be cleared
         told = json.loads(about.read_bytes())

@@ -25,6 +25,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shelf(tmp_path, "features/dfew-3", days=3, shards={"dd": 1000})
     for name in ("miniatures/v3/CAER/a.avi", "probes/caer-1.json"):
         write(tmp_path / name, 500, days=2 if name.startswith("min") else 1)
+    os.utime(tmp_path / "miniatures" / "v3", (time.time() - 2 * DAY,) * 2)  # when they were last used
     return tmp_path
 
 
