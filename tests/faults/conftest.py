@@ -15,8 +15,7 @@ from faults.lab import harness, small, stored
 @pytest.fixture(scope="session")
 def undisturbed(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict[str, Any]]:
     """The stored runs of methods that were trained without any fault; each set of methods is trained once."""
-    cache_folder = cache
-    cache_folder.mkdir(exist_ok=True)
+    cache.mkdir(exist_ok=True)
     return _Undisturbed(tmp_path_factory)
 
 

@@ -23,7 +23,8 @@ from typing import Any
 
 import pyarrow.parquet
 
-from harness import cli
+from harness import cli, miniature
+from harness.grid import TINY
 from harness.weights import cache_folder
 
 HOME = Path(__file__).parents[2]
@@ -159,8 +160,8 @@ def wait_for(condition: Callable[[], Any], seconds: float = 120) -> None:
 
 def copy_of(folder: Path) -> Path:
     """A copy of the data set, below a folder, that a test may damage."""
-    (tiny,) = cache_folder().glob("miniatures/miniatures-*")
-    shutil.copytree(tiny / "CAER", folder / "CAER")
+    rendered = miniature.ensure(cache_folder() / "miniatures", limit=TINY["train"]["limit"])
+    shutil.copytree(rendered / "CAER", folder / "CAER")
     return folder / "CAER"
 
 
