@@ -16,12 +16,12 @@ import pytest
 import torch
 from accelerate import Accelerator
 
-from harness import launch, leases, schedule
+from harness import claiming, launch, leases, schedule
+from harness.claiming import Awaited
 from harness.errors import BadInput, Deserted
 from harness.launch import Launch
 from harness.progress import Board
 from harness.protocol import Model, Train
-from harness.schedule import Awaited
 from harness.store import Store, write_json
 from harness.writing import Writer
 
@@ -168,7 +168,7 @@ class Runner:
 
 
 def test_a_run_that_was_taken_over_is_thrown_away_and_that_is_said(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(schedule, "POLL", 0.01)
+    monkeypatch.setattr(claiming, "POLL", 0.01)
     store = Store(tmp_path)
 
     def taken_over(folder):
@@ -176,7 +176,7 @@ def test_a_run_that_was_taken_over_is_thrown_away_and_that_is_said(tmp_path, cap
         threading.Timer(0.2, stored, (store, "done")).start()
 
     runner, awaited = Runner(taken_over), Awaited(store, [RUN], ONE)
-    schedule._claim(runner, awaited, Board(1, 0))
+    claiming.claim(runner, awaited, Board(1, 0))
     assert runner.runs == 1 and awaited.record(RUN).done
     said = capsys.readouterr().err
     assert "taken over by another process" in said and "FAILED" not in said
@@ -185,7 +185,7 @@ def test_a_run_that_was_taken_over_is_thrown_away_and_that_is_said(tmp_path, cap
 
 def test_a_run_that_nobody_takes_is_stored(tmp_path, capsys):
     runner, awaited = Runner(lambda folder: None), Awaited(Store(tmp_path), [RUN], ONE)
-    schedule._claim(runner, awaited, Board(1, 0))
+    claiming.claim(runner, awaited, Board(1, 0))
     assert awaited.record(RUN).result["status"] == "failed" and "FAILED: E: broken" in capsys.readouterr().err
     assert not leases.held(awaited.folder(RUN))
 
@@ -195,7 +195,7 @@ def test_a_run_that_is_trained_together_and_taken_over_ends_the_call_in_words(tm
     two = types.SimpleNamespace(num_processes=2)
     runner = Runner(lambda folder: write_json(folder / "lease.json", {"id": "x"}), two)
     with pytest.raises(Deserted, match="taken over"):
-        schedule._claim(runner, Awaited(Store(tmp_path), [RUN], ONE), Board(1, 0))
+        claiming.claim(runner, Awaited(Store(tmp_path), [RUN], ONE), Board(1, 0))
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_losing_a_partner_counts_as_a_death_over_the_run(error, deaths, tmp_path
 
     awaited = Awaited(Store(tmp_path), [RUN], ONE)
     with pytest.raises(type(error)):
-        schedule._claim(Runner(meanwhile), awaited, Board(1, 0))
+        claiming.claim(Runner(meanwhile), awaited, Board(1, 0))
     assert leases.deaths(awaited.folder(RUN)) == deaths
 
 
@@ -217,12 +217,12 @@ def test_a_run_over_which_two_died_is_told_as_failed_and_the_next_call_tries_it_
     dead = {"id": "x", "place": leases._place(), "pid": os.getpid(), "started": "1", "deaths": 1, "reached": ""}
     write_json(store.folder("caer", "run") / "lease.json", dead)
     awaited = Awaited(store, [RUN], ONE)
-    schedule._claim(runner, awaited, Board(1, 0))
+    claiming.claim(runner, awaited, Board(1, 0))
     found = awaited.record(RUN).result
     assert runner.runs == 0 and found["status"] == "failed" and found["error"]["type"] == "Died"
     assert "FAILED: Died: the last 2 processes that trained it died" in capsys.readouterr().err
     again = Awaited(store, [RUN], ONE)
-    schedule._claim(runner, again, Board(1, 0))
+    claiming.claim(runner, again, Board(1, 0))
     assert runner.runs == 1 and again.record(RUN).result["error"]["type"] == "E"
 
 
@@ -237,7 +237,7 @@ def test_a_process_whose_device_is_broken_stores_the_failure_and_trains_no_other
     runs = [RUN, types.SimpleNamespace(**{**vars(RUN), "run_id": "other"})]
     awaited = Awaited(Store(tmp_path), runs, ONE)
     with pytest.raises(Deserted, match="takes no more work .* since run failed") if broken else nullcontext():
-        schedule._claim(runner, awaited, Board(2, 0))
+        claiming.claim(runner, awaited, Board(2, 0))
     assert [awaited.ended(run) for run in runs] == [True, not broken]
     assert not leases.held(awaited.folder(RUN))
 
@@ -247,7 +247,7 @@ def test_a_result_without_a_spec_is_no_run_that_ended(tmp_path):
     stored(store, "done")
     (store.folder("caer", "run") / "spec.json").unlink()
     runner, awaited = Runner(lambda folder: None), Awaited(store, [RUN], ONE)
-    schedule._claim(runner, awaited, Board(1, 0))
+    claiming.claim(runner, awaited, Board(1, 0))
     assert runner.runs == 1 and awaited.ended(RUN)
 
 
