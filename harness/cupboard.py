@@ -1,29 +1,24 @@
 """What lies in the cache folder, and how room is made there. All of it can be made again, so clearing asks nothing.
 
 A shelf of features or frames is a folder that says in `about.json` what it holds and, by that file's time, when it was
-last used. A shelf that a living process reads stays, and what is being made. Imports nothing heavy at the top: the door
-declares these commands whenever it opens.
+last used. A shelf that a living process reads stays, and what is being made.
 """
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import os
-import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from harness import usage
 from harness.weights import cache_folder
-from harness.words import storage
 
 SHELVES = ("features", "frames")
 KINDS = (*SHELVES, "miniatures", "probes", "hf")
@@ -136,80 +131,3 @@ def _stat(path: Path) -> os.stat_result:
         return path.stat()
     except FileNotFoundError:
         return os.stat_result([0] * 10)
-
-
-# ── commands ────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def declare(command: Callable[[str, Any, str], argparse.ArgumentParser]) -> None:
-    """Adds the commands to the door; `command` makes a parser there."""
-    parser = command("list", show, "what is kept, how large it is and when it was last used")
-    parser.add_argument("--json", action="store_true", help="for programs")
-    parser = command("clear", empty, "remove what is not in use; it is made again when it is needed")
-    parser.add_argument("--kind", choices=KINDS, default="", help="only of this kind (default: of every kind)")
-    parser.add_argument(
-        "--keep", type=_bytes, default=0, metavar="SIZE", help="only the least recently used, until the rest fits: 20GB"
-    )
-    parser.add_argument("--older-than", type=_days, default=0.0, metavar="DAYS", help="only what was not used since")
-    parser.add_argument("--dry-run", action="store_true", help="only say what would go")
-
-
-def show(arguments: argparse.Namespace, argv: list[str]) -> int:
-    found, folder = holdings(), cache_folder()
-    total = sum(each.bytes for each in found)
-    if arguments.json:
-        rows = [{**asdict(each), "used": _when(each).isoformat()} for each in found]
-        print(json.dumps({"folder": str(folder), "bytes": total, "holdings": rows}, indent=2))
-        return 0
-    if found:
-        print(_table(found), end="\n\n")
-    print(f"{storage(total)} in {folder}")
-    return 0
-
-
-def empty(arguments: argparse.Namespace, argv: list[str]) -> int:
-    gone = clear(arguments.kind, arguments.keep, arguments.older_than, dry_run=arguments.dry_run)
-    if gone:
-        print(_table(gone), end="\n\n")
-    verb = "would be freed" if arguments.dry_run else "freed"
-    print(f"{storage(sum(each.bytes for each in gone))} {verb} in {cache_folder()}")
-    return 0
-
-
-def _table(rows: Sequence[Holding]) -> str:
-    from tabulate import tabulate
-
-    cells = []
-    for each in rows:
-        name = Path(each.folder).name if each.kind in SHELVES else ""
-        used = _when(each).strftime("%Y-%m-%d %H:%M")
-        cells.append([each.kind, name, storage(each.bytes), used, _said(each.about)])
-    return tabulate(cells, ["kind", "shelf", "size", "last used (UTC)", "of"], disable_numparse=True)
-
-
-def _when(each: Holding) -> datetime:
-    return datetime.fromtimestamp(round(each.used), UTC)
-
-
-def _said(about: Mapping[str, Any]) -> str:
-    """What a shelf says of itself, on a line: `caer, frames 16, context full, …`."""
-    words = [str(about["dataset"])] if "dataset" in about else []
-    for name, value in about.items():
-        if isinstance(value, Mapping):
-            words += [f"{key} {part}" for key, part in value.items()]
-        elif name not in ("dataset", "kind"):
-            words.append(f"{name} {value}")
-    return ", ".join(words)
-
-
-def _bytes(text: str) -> int:
-    match = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,9})?) ?([kmgt]?b)?", text.strip().lower())
-    if not match:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size such as 20GB or 500MB")
-    return int(float(match[1]) * _UNITS[match[2] or "b"])
-
-
-def _days(text: str) -> float:
-    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of days from 0")
-    return float(text)

@@ -1,42 +1,38 @@
-"""`harness data …`: the commands' arguments, what they print, and how they exit.
-
-Imports nothing heavy at the top: the door declares these commands whenever it opens.
-"""
+"""`harness data …`: data sets on disk, checked, described and rendered."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.commands import Add
+from harness.commands.arguments import plugin
 from harness.errors import BadInput
 
 if TYPE_CHECKING:
     from harness.clips import Progress
 
-Declare = Callable[[str, Any, str], argparse.ArgumentParser]
 
-
-def declare(command: Declare, plugin: Callable[[argparse.ArgumentParser], None]) -> None:
-    """Adds the commands to the door; `command` makes a parser there and `plugin` adds `--plugin` to one."""
-    parser = command("check", check, "audit a copy: counts, boxes, unreadable, duplicate and leaking clips")
+def declare(add: Add) -> None:
+    parser = add("check", check, "audit a copy: counts, boxes, unreadable, duplicate and leaking clips")
     _copy_arguments(parser)
     plugin(parser)
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.add_argument("--report", metavar="FILE.html", help="also write a page that shows clips with their boxes")
-    parser = command("manifest", write, "write down what a copy holds, to be compared with another copy")
+    parser = add("manifest", write, "write down what a copy holds, to be compared with another copy")
     _copy_arguments(parser)
     plugin(parser)
     parser.add_argument("--out", required=True, metavar="FILE", help="JSON Lines; compressed if it ends in .gz")
-    parser = command("diff", diff, "how two copies differ, from their manifests")
+    parser = add("diff", diff, "how two copies differ, from their manifests")
     parser.add_argument("a", metavar="A", help="a manifest file")
     parser.add_argument("b", metavar="B", help="another")
     parser.add_argument("--json", action="store_true", help="for programs")
-    parser = command("mini", mini, "render the miniature data sets")
+    parser = add("mini", mini, "render the miniature data sets")
     parser.add_argument("--out", required=True, metavar="DIR", help="new folder")
 
 

@@ -1,0 +1,86 @@
+"""Arguments that several commands take: what to train, the store, plugins from outside; and the grid that they name."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import re
+import shlex
+from typing import Any
+
+from harness.errors import BadInput
+
+
+def selectors(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what to train")
+    group.add_argument(
+        "--grid", nargs="?", const="grids/default.toml", metavar="FILE", help="a grid file; alone: grids/default.toml"
+    )
+    group.add_argument("--datasets", default="", metavar="A,B", help="data sets; with --grid: only these of its")
+    group.add_argument("--methods", default="", metavar='"X+Y,Z"', help="methods; with --grid: only these of its")
+    group.add_argument("--seeds", default="", metavar="0,1", help="seeds; with --grid: only these of its")
+    group.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a setting for all runs: train.epochs=5, ldl.temperature=0.1, …",
+    )
+    group.add_argument("--tiny", action="store_true", help="smoke test: one seed, one short epoch, a few clips a class")
+    runs(parser)
+    plugin(parser)
+
+
+def runs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--runs", default="runs", metavar="DIR", help="the run store (default runs/)")
+
+
+def plugin(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--plugin", action="append", default=[], metavar="FILE.py", help="load plugins of your own")
+
+
+def grid_of(arguments: argparse.Namespace) -> Any:
+    """The grid that the selectors name: a file's, some of its runs, or one made of the selectors alone."""
+    from harness import grid
+
+    datasets, methods, seeds = words(arguments.datasets), methods_in(arguments.methods), words(arguments.seeds)
+    if not all(re.fullmatch("[0-9]{1,10}", seed) for seed in seeds):
+        raise BadInput("--seeds", f"{arguments.seeds!r} is not a list of seeds", "write --seeds 0,1,2")
+    numbers = [int(seed) for seed in seeds]
+    if arguments.grid:
+        return grid.load(arguments.grid, arguments.set, tiny=arguments.tiny).select(datasets, methods, numbers)
+    if not (datasets and methods):
+        raise BadInput("harness", "nothing selected", "give --grid, or --datasets and --methods")
+    raw = {"datasets": datasets, "methods": methods, "seeds": numbers or [0]}
+    name = "selection-" + hashlib.sha256(json.dumps(raw).encode()).hexdigest()[:6]
+    return grid.build(name, raw, arguments.set, tiny=arguments.tiny)
+
+
+def command_line(arguments: argparse.Namespace) -> str:
+    """The command that trains the whole grid (not only the runs selected now), for its leaderboard."""
+    words = ["harness", "run", *(word for file in arguments.plugin for word in ("--plugin", file))]
+    if arguments.grid:
+        words += ["--grid", arguments.grid]
+    else:
+        for name in ("datasets", "methods", "seeds"):
+            words += [f"--{name}", getattr(arguments, name)] if getattr(arguments, name) else []
+    words += [word for setting in arguments.set for word in ("--set", setting)]
+    words += ["--tiny"] * arguments.tiny + ([] if arguments.runs == "runs" else ["--runs", arguments.runs])
+    return shlex.join(words + (["--out", arguments.out] if getattr(arguments, "out", None) else []))
+
+
+def words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def methods_in(text: str) -> list[str]:
+    """Splits at the commas between methods, not at those between a component's settings."""
+    found, depth, start = [], 0, 0
+    for position, sign in enumerate(text + ","):
+        depth += (sign == "(") - (sign == ")")
+        if sign == "," and depth <= 0:
+            found.append(text[start:position].strip())
+            start = position + 1
+    found.append(text[start:].strip())  # what an unclosed bracket swallowed: the grammar will complain
+    return [word for word in found if word]

@@ -1,0 +1,32 @@
+"""`harness plan`: what a grid would train, what of it is done, and what the rest takes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from harness.commands import Add
+from harness.commands.arguments import command_line, grid_of, selectors
+
+
+def declare(add: Add) -> None:
+    parser = add("plan", plan, "what would run, what is done, how long it takes")
+    selectors(parser)
+    parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def plan(arguments: argparse.Namespace, argv: list[str]) -> int:
+    grid = grid_of(arguments)
+    from harness import outlook
+    from harness import plan as planning
+    from harness.store import Store
+
+    store = Store(arguments.runs)
+    resolved = planning.plan(grid)
+    planned = planning.as_json(resolved, store, command_line(arguments))
+    store.write_plan(grid.name, planned)
+    selected = {run.run_id for run in resolved.runs if run.wanted}
+    planned["runs"] = [row for row in planned["runs"] if row["run_id"] in selected]
+    planned["cache"] = outlook.cache(resolved)
+    print(json.dumps(planned, indent=2) if arguments.json else outlook.as_text(planned))
+    return 0

@@ -1,0 +1,26 @@
+"""`harness show`: one stored run."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from harness.commands import Add
+from harness.commands.arguments import runs
+from harness.words import printable
+
+
+def declare(add: Add) -> None:
+    parser = add("show", show, "one run: curves, scores, environment, how to repeat it")
+    parser.add_argument("run", metavar="RUN", help="a run id, the start of one, or a run's folder")
+    runs(parser)
+    parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def show(arguments: argparse.Namespace, argv: list[str]) -> int:
+    from harness import show as showing
+    from harness.store import Store
+
+    record = Store(arguments.runs).find(arguments.run)
+    print(json.dumps(showing.as_json(record), indent=2) if arguments.json else printable(showing.text(record)))
+    return 0
