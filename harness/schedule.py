@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from harness import index, sharing, signals
+from harness import index, sharing, signals, thumbnails
 from harness import launch as launching
 from harness.claiming import Awaited, claim, together
 from harness.crew import Crew, Meter
@@ -83,6 +83,8 @@ def run(plan: Plan, record: Mapping[str, Any], store: Store, asked: Asked, argv:
         runner = Runner(plan.grid, plan.copies, accelerator, placement, asked.on_alarm, counter, asked.save_every)
         if not launch.worker:  # whoever started a worker has done this already
             _prepare(runner, todo)
+            for copy in plan.copies.values():
+                thumbnails.keep(store, copy)
         _set_threads(runner, todo, launch, most)
     if launch.leads:
         store.write_plan(plan.grid.name, record)
