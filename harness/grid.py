@@ -1,38 +1,29 @@
 """A grid file, read and checked: data sets, seeds, factors, and the settings that its runs share.
 
-Factors make a designed experiment: every combination of their levels on top of the baseline is a method.
-Combinations that can't work together are dropped with the reason, never without a word. What a grid does not
-know is data on disk: fingerprints and run ids are the plan's (`harness.plan`).
+Factors make a designed experiment: combinations of their levels on top of the baseline are methods, and which of them
+is the design's to say (`harness.design`). Combinations that can't work together are dropped with the reason, never
+without a word. What a grid does not know is data on disk: fingerprints and run ids are the plan's (`harness.plan`).
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import itertools
-import math
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness import grammar, plugins, presets, protocol
+from harness import design, grammar, plugins, presets, protocol
 from harness.errors import BadInput, nearest
 from harness.grammar import Incompatible, Method
-from harness.settings import Word, knob, literal, parse
+from harness.overrides import check_felt, override, renamed
+from harness.settings import parse
 
 DEFAULT = "grids/default.toml"
-MOST_METHODS = 4096  # more combinations of levels than this are a mistake, not a grid
 MOST_SEED = 2**32 - 1  # what every random number generator takes
 TINY = {"train": {"epochs": 1, "limit": 4, "batch_size": 8}, "clips": {"frames": 4, "views": 1}}
-
-
-@dataclass(frozen=True)
-class Design:
-    """How factor levels are combined."""
-
-    kind: str = knob("full", "full: every combination of levels", choices=("full",))
 
 
 @dataclass(frozen=True)
@@ -48,7 +39,8 @@ class Grid:
     """A checked grid. `sections` holds the settings of `protocol.GROUPS`, `data` those of each data set,
     `sentinels` those of the sentinels that were told something.
 
-    `defaults` are the settings of components that the file's sections and `--set` give to all methods.
+    `defaults` are the settings of components that the file's sections and `--set` give to all methods; `design` is
+    what the plan stores of how levels were combined (`harness.design.as_json`).
     """
 
     name: str
@@ -57,6 +49,7 @@ class Grid:
     arms: tuple[Arm, ...]
     factors: dict[str, tuple[str, ...]]
     dropped: tuple[dict[str, str], ...]
+    design: dict[str, Any]
     sections: dict[str, Any]
     data: dict[str, Any]
     sentinels: dict[str, Any]
@@ -107,21 +100,26 @@ def build(name: str, raw: Mapping[str, Any], overrides: Sequence[str] = (), *, t
     watched = {key: dict(_table(raw["sentinels"], key, f"{name}: sentinels")) for key in _table(raw, "sentinels", name)}
     known = plugins.names("methods")
     components = {key: dict(_table(raw, key, name)) for key in raw if key in known}
-    changed = _override(overrides, sections, {"data": data, "sentinels": watched}, components)
+    changed = override(overrides, sections, {"data": data, "sentinels": watched}, components)
     if tiny:
         for group, values in TINY.items():
             sections[group].update({key: v for key, v in values.items() if f"{group}.{key}" not in changed})
     datasets, seeds = _names(raw, "datasets", name), _seeds(raw, name)
-    arms, factors, dropped = _arms(raw, name, components)
-    _check_overridden(changed, datasets, arms, components)
-    parse(Design, _table(raw, "design", name), "design")
+    chosen = _design(raw, name)
+    factors = {key: _levels(key, value) for key, value in _table(raw, "factors", name).items()}
+    methods = _Methods(raw.get("baseline", ""), factors, components, name)
+    layout = design.lay(chosen, {factor: len(levels) for factor, levels in factors.items()}, methods.why_not)
+    _check_fraction(layout, methods)
+    arms, dropped = _arms(layout, methods, name) if layout.cells else (_listed(raw, name, components), [])
+    check_felt(changed, datasets, [arm.method for arm in arms], components)
     return Grid(
-        name=_rename(name, changed, tiny),
+        name=renamed(name, changed, tiny),
         datasets=tuple(datasets),
         seeds=tuple(seeds),
         arms=tuple(arms),
         factors=factors,
         dropped=tuple(dropped),
+        design=design.as_json(layout),
         sections={group: parse(cls, sections[group], group) for group, cls in protocol.GROUPS.items()},
         data={key: _data_settings(key, data.get(key, {})) for key in dict.fromkeys([*datasets, *data])},
         sentinels={key: _sentinel_settings(key, values) for key, values in watched.items()},
@@ -138,39 +136,81 @@ def _presets(raw: Mapping[str, Any]) -> Iterator[str]:
             yield from grammar.presets_in(word) if isinstance(word, str) else ()
 
 
-def _arms(raw: Mapping[str, Any], name: str, defaults: Mapping[str, Any]) -> tuple[list[Arm], dict, list[dict]]:
-    """Every combination of factor levels, without duplicates; the impossible ones with the reason."""
-    if "methods" in raw:
-        if "factors" in raw or "baseline" in raw:
-            raise BadInput(name, "has both `methods` and `factors`/`baseline`", "keep one of the two")
-        given = {str(method): method for method in (grammar.resolve(t, defaults) for t in _names(raw, "methods", name))}
-        return [Arm(method, {}) for method in given.values()], {}, []
-    factors = {key: _levels(key, value) for key, value in _table(raw, "factors", name).items()}
-    baseline = raw.get("baseline", "")
-    if not isinstance(baseline, str):
-        raise BadInput(f"{name}: baseline", f"{baseline!r} is not a method", 'write baseline = "prompt"')
-    combinations = math.prod(map(len, factors.values()))
-    if combinations > MOST_METHODS:
-        raise BadInput(f"{name}: factors", f"make {combinations} methods", f"keep to {MOST_METHODS}: drop some factors")
+def _listed(raw: Mapping[str, Any], name: str, defaults: Mapping[str, Any]) -> list[Arm]:
+    methods = [grammar.resolve(text, defaults) for text in _names(raw, "methods", name)]
+    return [Arm(method, {}) for method in {str(method): method for method in methods}.values()]
+
+
+def _arms(layout: design.Layout, methods: _Methods, name: str) -> tuple[list[Arm], list[dict[str, str]]]:
+    """The methods of a design's combinations, without duplicates, and what of them is dropped with the reason."""
     arms: dict[str, Arm] = {}
     dropped = []
-    for choice in itertools.product(*(range(len(levels)) for levels in factors.values())):
-        levels = dict(zip(factors, choice, strict=True))
-        pieces = [baseline, *(factors[factor][level] for factor, level in levels.items())]
-        text = "+".join(filter(None, pieces)) or grammar.PLAIN
-        try:
-            method = grammar.resolve(text, defaults)
-        except Incompatible as error:
-            dropped.append({"method": text, "why": error.what})
-            continue
-        if str(method) in arms:
-            same = f"the same method as another combination: {method}"
-            dropped.append({"method": text, "why": same})
-            continue
-        arms[str(method)] = Arm(method, levels)
+    for cell in layout.cells:
+        method, text = methods.of(cell), methods.text(cell)
+        if isinstance(method, Incompatible):
+            dropped.append({"method": text, "why": method.what})
+        elif str(method) not in arms:
+            arms[str(method)] = Arm(method, dict(zip(layout.factors, cell, strict=True)))
+        else:
+            dropped.append({"method": text, "why": f"the same method as another combination: {method}"})
     if not arms:
         raise BadInput(name, "no combination of its factors can be trained", "see the reasons: " + str(dropped[:3]))
-    return list(arms.values()), factors, dropped
+    return list(arms.values()), dropped
+
+
+def _check_fraction(layout: design.Layout, methods: _Methods) -> None:
+    """Elsewhere a factor whose levels mean the same gives combinations twice, and they are dropped with the reason. A
+    fraction has no two that differ in one factor only, and would call something else that factor's effect."""
+    for factor in layout.fraction:
+        alone = tuple(int(name == factor) for name in layout.factors)
+        if methods.of(alone) == methods.of((0,) * len(alone)):
+            raise BadInput(f"factors.{factor}", "both levels are the same method", "give it two that differ")
+
+
+class _Methods:
+    """The method of each combination of levels, resolved once."""
+
+    def __init__(self, baseline: Any, factors: Mapping[str, tuple[str, ...]], defaults: Mapping[str, Any], name: str):
+        if not isinstance(baseline, str):
+            raise BadInput(f"{name}: baseline", f"{baseline!r} is not a method", 'write baseline = "prompt"')
+        self._baseline, self._levels, self._defaults = baseline, list(factors.values()), defaults
+        self._known: dict[design.Levels, Method | Incompatible] = {}
+
+    def text(self, cell: design.Levels) -> str:
+        pieces = [self._baseline, *(levels[level] for levels, level in zip(self._levels, cell, strict=True))]
+        return "+".join(filter(None, pieces)) or grammar.PLAIN
+
+    def of(self, cell: design.Levels) -> Method | Incompatible:
+        if cell not in self._known:
+            try:
+                self._known[cell] = grammar.resolve(self.text(cell), self._defaults)
+            except Incompatible as error:
+                self._known[cell] = error
+        return self._known[cell]
+
+    def why_not(self, cell: design.Levels) -> str:
+        """The reason why the combination can't be trained; empty where it can."""
+        found = self.of(cell)
+        return found.what if isinstance(found, Incompatible) else ""
+
+
+def _design(raw: Mapping[str, Any], name: str) -> design.Design:
+    """How the grid combines levels; a list where it names its methods itself."""
+    listed = "methods" in raw
+    if listed and ("factors" in raw or "baseline" in raw):
+        raise BadInput(name, "has both `methods` and `factors`/`baseline`", "keep one of the two")
+    short = {"design": {"kind": raw["design"]}} if isinstance(raw.get("design"), str) else raw
+    told = _table(short, "design", name)
+    chosen = parse(design.Design, {"kind": "list" if listed else "full", **told}, "design")
+    if listed and chosen.kind != "list":
+        mend = "write `factors` in the place of `methods`, or leave out the design"
+        raise BadInput("design.kind", f"{chosen.kind} combines factors, and this grid names its methods", mend)
+    if chosen.kind == "list" and not listed:
+        raise BadInput("design.kind", "list takes the methods that are named, and none are", 'write methods = ["…"]')
+    if "resolution" in told and chosen.kind != "fractional":
+        mend = 'leave it out, or write kind = "fractional"'
+        raise BadInput("design.resolution", f"a {chosen.kind} design has no resolution to choose", mend)
+    return chosen
 
 
 def _levels(factor: str, value: Any) -> tuple[str, ...]:
@@ -219,52 +259,3 @@ def _data_settings(dataset: str, values: Mapping[str, Any]) -> Any:
 
 def _sentinel_settings(sentinel: str, values: Mapping[str, Any]) -> Any:
     return parse(plugins.get("sentinels", sentinel).Settings, values, f"sentinels.{sentinel}")
-
-
-def _override(overrides: Sequence[str], sections: dict, named: dict, components: dict) -> dict[str, Any]:
-    """Applies `--set key=value` in place and returns what was set."""
-    changed: dict[str, Any] = {}
-    for text in overrides:
-        key, equals, value = text.partition("=")
-        parts = key.strip().split(".")
-        if not equals or len(parts) < 2:
-            raise BadInput(f"--set {text}", "can't be read", "write it like --set train.epochs=5")
-        if parts[0] in named and len(parts) == 3:
-            place = named[parts[0]].setdefault(parts[1], {})
-        elif parts[0] in sections and len(parts) == 2:
-            place = sections[parts[0]]
-        elif parts[0] in plugins.names("methods") and len(parts) == 2:
-            place = components.setdefault(parts[0], {})
-        else:
-            known = [*sections, "data.NAME", "sentinels.NAME", *plugins.names("methods")]
-            raise BadInput(f"--set {key}", "no such group of settings", nearest(parts[0], known))
-        place[parts[-1]] = Word(value.strip())
-        changed[key.strip()] = literal(value.strip())
-    return changed
-
-
-def _check_overridden(
-    changed: Mapping[str, Any], datasets: Sequence[str], arms: Sequence[Arm], defaults: Mapping[str, Any]
-) -> None:
-    """A `--set` that no method would ever feel is refused: nothing that a user sets may be lost in silence."""
-    for key in changed:
-        component, _, setting = key.partition(".")
-        dataset = setting.partition(".")[0]
-        if component == "data" and dataset in plugins.names("datasets") and dataset not in datasets:
-            raise BadInput(f"--set {key}", f"{dataset} is not in this grid", nearest(dataset, datasets))
-        if component not in defaults:
-            continue
-        cls = plugins.get("methods", component)
-        wanted = getattr(parse(cls.Settings, defaults[component], component), setting)
-        found = [dict(arm.method.components).get(component) for arm in arms]
-        if not any(found):
-            raise BadInput(f"--set {key}", f"no method here has {component}", "add it to a method, or drop --set")
-        if not any(settings and getattr(settings, setting) == wanted for settings in found):
-            raise BadInput(f"--set {key}", "every method here gives its own value", "change it in the method string")
-
-
-def _rename(name: str, changed: Mapping[str, Any], tiny: bool) -> str:
-    """Runs with other settings are another grid: they never overwrite the leaderboard of the file's own."""
-    felt = {key: value for key, value in sorted(changed.items()) if key.partition(".")[0] not in ("data", "sentinels")}
-    suffix = "-" + hashlib.sha256(repr(felt).encode()).hexdigest()[:4] if felt else ""
-    return name + suffix + ("-tiny" if tiny else "")

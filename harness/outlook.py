@@ -13,7 +13,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from harness import architectures, weights
+from harness import architectures, design, seeds, weights
 from harness.plan import Copy, Plan, trains_on
 from harness.words import storage
 
@@ -76,10 +76,16 @@ def as_text(planned: Mapping[str, Any]) -> str:
     lines = [f"grid {planned['grid']}: {len(planned['runs'])} runs", ""]
     lines.append(tabulate(table, ["data set", "runs", "done", "partial", "to do", "time left, one worker"]))
     lines += ["", "methods:", *(f"  {method}" for method in dict.fromkeys(row["method"] for row in planned["runs"]))]
+    lines += ["", "design:", *(f"  {line}" for line in design.in_words(planned["design"]))]
     lines += ["", "cache:", *(f"  {line}" for line in _cache_lines(planned["cache"]))]
+    lines += ["", "what the seeds can show:", *(f"  {line}" for line in _shown(planned))]
     if planned["dropped"]:
         lines += ["", "dropped combinations:", *(f"  {d['method']}: {d['why']}" for d in planned["dropped"])]
     return "\n".join(lines)
+
+
+def _shown(planned: Mapping[str, Any]) -> list[str]:
+    return seeds.as_lines(planned["detectable"], len({row["seed"] for row in planned["runs"]}))
 
 
 def _duration(seconds: list[float | None]) -> str:

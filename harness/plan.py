@@ -177,6 +177,7 @@ def as_json(plan: Plan, store: Store, command: str) -> dict[str, Any]:
         "command": command,
         "runs": rows,
         "factors": [{"name": name, "levels": list(levels)} for name, levels in plan.grid.factors.items()],
+        "design": plan.grid.design,
         "dropped": list(plan.grid.dropped),
         "baseline": str(plan.grid.arms[0].method) if plan.grid.factors else "",
         "miniatures": sorted({copy.adapter.name for copy in plan.copies.values() if copy.miniature}),

@@ -94,9 +94,10 @@ def add_file(path: str) -> list[str]:
     return added
 
 
-def _built_in(kind: str) -> set[str]:
+@functools.cache
+def _built_in(kind: str) -> frozenset[str]:
     folder = Path(__file__).parent / kind
-    return {path.stem.replace("_", "-") for path in folder.glob("*.py") if not path.stem.startswith("_")}
+    return frozenset(path.stem.replace("_", "-") for path in folder.glob("*.py") if not path.stem.startswith("_"))
 
 
 @functools.cache  # the environment is searched once: that takes milliseconds, and names are looked up often

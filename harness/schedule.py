@@ -38,6 +38,7 @@ CUDA_CONTEXT = 2**30  # bytes that a process takes of a device beside its tensor
 class Outcome:
     """What became of the wanted runs."""
 
+    wanted: int = 0
     done: int = 0
     alarmed: dict[str, list[str]] = field(default_factory=dict)  # of those, the runs with errors, and who raised them
     failed: list[dict[str, Any]] = field(default_factory=list)
@@ -88,7 +89,7 @@ def run(plan: Plan, record: Mapping[str, Any], store: Store, asked: Asked, argv:
         _set_threads(runner, todo, launch, most)
     if launch.leads:
         store.write_plan(plan.grid.name, record)
-    outcome = Outcome()
+    outcome = Outcome(wanted)
     if runner is not None:
         folder = str(Path(__file__).parent)  # not `-m`, which takes modules from wherever the user stands
         command, told = [sys.executable, folder, *argv], {launching.SINCE: str(awaited.since)}

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness import plugins, protocol
+from harness import plan, plugins, protocol
 from harness.errors import BadInput
 from harness.grid import Grid, build, load
+from harness.store import Store
 
 DEFAULT = str(Path(__file__).parents[1] / "grids" / "default.toml")
 PLAIN: dict[str, Any] = {"datasets": ["caer"], "methods": ["prompt+ldl", "prompt"], "seeds": [0, 1]}
@@ -139,6 +140,59 @@ def test_tiny_keeps_one_seed_of_a_file_and_all_that_were_asked_for() -> None:
     assert build("selection", PLAIN | {"seeds": [3, 1]}, tiny=True).seeds == (3, 1)
 
 
+DESIGNS = ["full", "one-at-a-time", "leave-one-out", "fractional"]
+
+
+@pytest.mark.parametrize(("kind", "runs"), list(zip(DESIGNS, [12, 5, 5, 12], strict=True)))
+def test_a_design_chooses_the_methods_and_every_method_has_a_level_of_each_factor(kind: str, runs: int) -> None:
+    raw = {"datasets": ["caer"], "baseline": "prompt", "factors": FACTORS}
+    grid = build("g", {**raw, "design": {"kind": kind}})
+    assert len(grid.arms) == runs and grid.design["kind"] == kind
+    assert all(arm.levels.keys() == FACTORS.keys() for arm in grid.arms)
+    assert all(("warmup" in arm.method.names) == bool(arm.levels["warmup"]) for arm in grid.arms)
+    assert build("g", {**raw, "design": kind}) == grid
+
+
+@settings(deadline=None)
+@given(st.sampled_from(DESIGNS), st.lists(st.sampled_from(sorted(FACTORS)), unique=True, min_size=1))
+def test_all_designs_take_their_methods_from_the_full_one(kind: str, chosen: list[str]) -> None:
+    raw = {"datasets": ["caer"], "baseline": "prompt", "factors": {name: FACTORS[name] for name in chosen}}
+    if kind == "leave-one-out" and "warmup" in chosen and "ldl" not in chosen:
+        with pytest.raises(BadInput, match="warmup needs ldl"):
+            build("g", {**raw, "design": kind})
+    else:
+        every = {str(arm.method): arm.levels for arm in build("g", raw).arms}
+        assert {
+            str(arm.method): arm.levels for arm in build("g", {**raw, "design": kind}).arms
+        }.items() <= every.items()
+
+
+def test_the_plan_of_a_grid_stores_its_design(tmp_path: Path) -> None:
+    for raw, told in (
+        ({"baseline": "prompt", "factors": FACTORS}, {"kind": "full", "nested": {"warmup": ["ldl"]}}),
+        ({"methods": ["prompt"]}, {"kind": "list"}),
+    ):
+        grid = build("g", {"datasets": ["caer"], **raw})
+        stored = plan.as_json(plan.Plan(grid, {}, ()), Store(tmp_path), "")["design"]
+        assert stored.items() >= told.items()
+        assert stored.get("factors", []) == list(grid.factors)
+
+
+def test_leave_one_out_begins_with_everything_on() -> None:
+    grid = build("g", {"datasets": ["caer"], "baseline": "prompt", "factors": FACTORS, "design": "leave-one-out"})
+    assert grid.arms[0].method.names == ("ldl", "mixup", "moco", "prompt", "warmup")
+
+
+def test_a_list_may_be_said() -> None:
+    assert build("g", PLAIN | {"design": "list"}) == build("g", PLAIN)
+
+
+def test_a_fraction_of_levels_with_one_meaning_is_refused() -> None:
+    factors = {"a": ["lsr", "lsr(epsilon=0.05)"], "moco": "moco", "mixup": "mixup", "dc": "dc"}
+    with pytest.raises(BadInput, match="factors.a: both levels are the same"):
+        build("g", {"datasets": ["caer"], "baseline": "prompt", "factors": factors, "design": "fractional"})
+
+
 def test_selectors_choose_runs_and_keep_the_design() -> None:
     grid = load(DEFAULT).select(["raer"], ["prompt + lsr"], [2])
     assert len(grid.arms) == 12
@@ -173,8 +227,10 @@ def test_an_empty_selection_is_everything() -> None:
         ({"methods": [1]}, "methods"), ({"baseline": "prompt"}, "keep one of the two"), ({"sedes": [1]}, "mean seeds"),
         ({"train": 5}, r"write a section \[train\]"), ({"data": {"caer": 5}}, r"write a section \[caer\]"),
         ({"data": {"cear": {}}}, "did you mean caer"), ({"data": {"caer": {"rot": "x"}}}, "did you mean root"),
-        ({"train": {"epochs": "ten"}}, "whole number"), ({"design": {"kind": "half"}}, "known: full"),
-        ({"ldl": {"temp": 1}}, "did you mean temperature"),
+        ({"train": {"epochs": "ten"}}, "whole number"), ({"design": {"kind": "half"}}, "known: frac"),
+        ({"ldl": {"temp": 1}}, "did you mean temperature"), ({"design": "full"}, "full combines factors"),
+        ({"design": {"kind": "fractional"}}, "names its methods"), ({"design": {"resolution": 3}}, "no resolution"),
+        ({"design": "half"}, "known: frac"), ({"design": ["full"]}, r"write a section \[design\]"),
     ],
 )  # fmt: skip
 def test_a_wrong_grid_says_where_and_what_to_do(change: dict[str, Any], message: str) -> None:
@@ -190,6 +246,11 @@ def test_a_wrong_grid_says_where_and_what_to_do(change: dict[str, Any], message:
         ({"factors": ["ldl"]}, "factors"), ({"baseline": "warmup"}, "no combination"),
         ({"baseline": "lsr", "factors": {"a": "lsr"}}, "twice"),
         ({"factors": {str(i): "ldl" for i in range(60)}}, "drop some factors"),
+        ({"factors": {"a": "ldl"}, "design": "list"}, "none are.*write methods"), ({"design": "list"}, "write methods"),
+        ({"factors": {"a": "ldl"}, "design": {"resolution": 3}}, 'write kind = "fractional"'),
+        ({"factors": {"a": "ldl"}, "design": {"kind": "fractional", "resolution": 6}}, "resolution.*choice"),
+        ({"factors": {"a": "ldl", "b": "focal"}, "design": "leave-one-out"}, "focal and ldl exclude"),
+        ({"factors": {"a": "cutmix2", "b": "mixup"}, "design": "one-at-a-time"}, "did you mean|known"),
     ],
 )  # fmt: skip
 def test_wrong_factors_say_where_and_what_to_do(change: dict[str, Any], message: str) -> None:

@@ -66,6 +66,7 @@ def command_line(arguments: argparse.Namespace) -> str:
         for name in ("datasets", "methods", "seeds"):
             words += [f"--{name}", getattr(arguments, name)] if getattr(arguments, name) else []
     words += [word for setting in arguments.set for word in ("--set", setting)]
+    words += ["--until", arguments.until] if getattr(arguments, "until", "") else []
     words += ["--tiny"] * arguments.tiny + ([] if arguments.runs == "runs" else ["--runs", arguments.runs])
     return shlex.join(words + (["--out", arguments.out] if getattr(arguments, "out", None) else []))
 

@@ -17,7 +17,7 @@ def declare(add: Add) -> None:
 
 def plan(arguments: argparse.Namespace, argv: list[str]) -> int:
     grid = grid_of(arguments)
-    from harness import outlook
+    from harness import outlook, seeds
     from harness import plan as planning
     from harness.store import Store
 
@@ -25,8 +25,10 @@ def plan(arguments: argparse.Namespace, argv: list[str]) -> int:
     resolved = planning.plan(grid)
     planned = planning.as_json(resolved, store, command_line(arguments))
     store.write_plan(grid.name, planned)
+    detectable = seeds.outlook(store, planned)
     selected = {run.run_id for run in resolved.runs if run.wanted}
     planned["runs"] = [row for row in planned["runs"] if row["run_id"] in selected]
     planned["cache"] = outlook.cache(resolved)
+    planned["detectable"] = detectable
     print(json.dumps(planned, indent=2) if arguments.json else outlook.as_text(planned))
     return 0

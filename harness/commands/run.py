@@ -6,11 +6,18 @@ import argparse
 import re
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from harness.commands import Add
 from harness.commands.arguments import command_line, grid_of, selectors
-from harness.errors import headline
+from harness.errors import BadInput, headline
 from harness.words import plural
+
+if TYPE_CHECKING:
+    from harness.grid import Grid
+    from harness.schedule import Outcome
+    from harness.seeds import Until
+    from harness.store import Store
 
 
 def declare(add: Add) -> None:
@@ -43,36 +50,79 @@ def declare(add: Add) -> None:
         metavar="SECONDS",
         help="between two checkpoints; more where saving takes over 5 %% of the time (default 60; 0: after each step)",
     )
+    parser.add_argument(
+        "--until",
+        default="",
+        metavar="RULE",
+        help="add seeds: 'ci<1.0' until every factor's interval is narrower than that many points, 'seeds=8' up to 8",
+    )
     parser.add_argument("--out", metavar="DIR", help="leaderboard folder (default leaderboards/<grid name>)")
 
 
 def run(arguments: argparse.Namespace, argv: list[str]) -> int:
     grid = grid_of(arguments)
-    from harness import launch, plan, schedule
+    from harness import launch, seeds
     from harness.store import Store, writable
 
     store, out = Store(arguments.runs), writable(arguments.out or Path("leaderboards") / grid.name)
-    planned = plan.plan(grid)
-    leads = launch.here().leads
-    record = plan.as_json(planned, store, command_line(arguments)) if leads else {}
-    asked = schedule.Asked(arguments.placement, arguments.workers, arguments.on_alarm, arguments.save_every)
-    outcome = schedule.run(planned, record, store, asked, argv)
-    if not leads:
+    until = seeds.read(arguments.until) if arguments.until else seeds.Until()
+    if until.width and len(grid.seeds) < 2:
+        raise BadInput("--until", f"{grid.name} has one seed, which shows no spread", "give it two or more: a pilot")
+    if until.seeds:
+        grid = seeds.extended(grid, until.seeds)
+    outcome, record = _train(grid, store, arguments, argv, until)
+    narrow = None
+    if until.width and not outcome.failed:
+        narrow = _narrow(store, record, until)
+        if isinstance(narrow, int) and narrow > len(grid.seeds):
+            outcome, _ = _train(seeds.extended(grid, narrow), store, arguments, argv, until, len(grid.seeds))
+    if not launch.here().leads:
         return 0  # who leads tells: a launcher ends all processes when one of them does not end well
     if outcome.done:
         from harness.leaderboard import report as write
 
-        page = write(store, grid.name, out)
-        print(f"leaderboard: {page}")
+        print(f"leaderboard: {write([store], grid.name, out)}")
+    return _told(outcome, narrow if isinstance(narrow, str) else "")
+
+
+def _train(
+    grid: Grid, store: Store, arguments: argparse.Namespace, argv: list[str], until: Until, pilot: int = 0
+) -> tuple[Outcome, dict[str, Any]]:
+    """What became of a grid's runs, and its plan. Seeds beyond the `pilot` were added by the rule `until`."""
+    from harness import launch, plan, schedule
+
+    planned = plan.plan(grid)
+    needed = launch.here().leads or until.width
+    record = plan.as_json(planned, store, command_line(arguments)) if needed else {}
+    if until.width:
+        record["until"] = {"width": until.width, "pilot": pilot or len(grid.seeds)}
+    asked = schedule.Asked(arguments.placement, arguments.workers, arguments.on_alarm, arguments.save_every)
+    for_workers = [*argv, "--until", f"seeds={len(grid.seeds)}"] if until.width else argv
+    return schedule.run(planned, record, store, asked, for_workers), record
+
+
+def _narrow(store: Store, record: dict[str, Any], until: Until) -> int | str:
+    """How many seeds make the intervals narrow enough, or why none do."""
+    from harness import seeds
+
+    try:
+        return seeds.needed(store, record, until.width)
+    except BadInput as error:  # what is trained stays, and its leaderboard is written
+        return str(error)
+
+
+def _told(outcome: Outcome, unreached: str) -> int:
+    """Tells how it went, and gives the exit code."""
     for failure in outcome.failed:
         print(f"failed: {failure['run_id']}: {headline(failure['error'])}", file=sys.stderr)
     for run_id, sentinels in outcome.alarmed.items():
         print(f"error in {run_id}: {', '.join(sentinels)}; see `harness show {run_id}`", file=sys.stderr)
-    wanted = sum(run.wanted for run in planned.runs)
+    if unreached:
+        print(f"not reached: {unreached}", file=sys.stderr)
     counts = f"{len(outcome.failed)} failed, {len(outcome.alarmed)} with errors"
     died = f", {plural(len(outcome.died), 'worker')} died" if outcome.died else ""
-    print(f"harness: {outcome.done} of {wanted} runs done, {counts}{died}")
-    return 1 if outcome.failed or outcome.alarmed else 0
+    print(f"harness: {outcome.done} of {outcome.wanted} runs done, {counts}{died}")
+    return 1 if outcome.failed or outcome.alarmed or unreached else 0
 
 
 def _worker_count(text: str) -> str:

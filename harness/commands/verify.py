@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.commands import Add
@@ -39,38 +40,48 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
     from tabulate import tabulate
 
     rows = found["verified"]
-    table = [[row["dataset"], row["run_id"], row["verdict"], *_measured(row), _machine(row)] for row in rows]
+    table = [[row["dataset"], row["run_id"], row["verdict"], *_measured(row)] for row in rows]
     titles = ["data set", "run", "verdict", "score off by", "predicted otherwise", "features", "machine"]
     yield tabulate(table, titles, disable_numparse=True)
+    told = set(found["wrong"])
     for row in rows:
-        yield from (f"{row['run_id']}: {line}" for line in row["why"])
-        for key, (before, after) in row["environment"].items():
-            yield f"{row['run_id']}: {key} {before}, now {after}"
+        why = [line for line in row["why"] if f"{row['run_id']}: {line}" not in told]
+        yield from (f"{row['run_id']} {row['verdict']}: {line}" for line in why)
+    yield from _environment(rows)
     if any(row["features"] == "cache" for row in rows):
-        yield "features came from the cache: an empty folder as HARNESS_CACHE makes them anew from the data as well"
-    if any(row["same_machine"] is False for row in rows):
-        score, flips = (f"{100 * found['tolerance'][name]:g}" for name in ("score", "flips"))
-        yield f"tolerance between types of machines: scores {score} points, {flips} % of the clips predicted otherwise"
+        yield "features came from the cache: an empty folder as HARNESS_CACHE has them made anew"
+    if any(row["machine"] in ("another type", "unknown") for row in rows):
+        most = found["tolerance"]
+        yield (
+            f"tolerance between types of machines: {100 * most['flips']:g} % of the clips predicted otherwise, "
+            f"probabilities {most['probability']:g} in the mean, losses {100 * most['loss']:g} %"
+        )
     yield ""
     yield from (f"wrong: {line}" for line in found["wrong"])
     if not found["wrong"]:
-        board = ", and the leaderboard's" if found["kind"] == "leaderboard" else ""
-        yield f"the scores of {plural(found['runs'], 'run')}{board} are those of their stored predictions"
+        board = ", and so does the leaderboard" if found["kind"] == "leaderboard" else ""
+        yield f"the store tells the scores of its predictions ({plural(found['runs'], 'run')}){board}"
     good = sum(row["verdict"] in ("exact", "within tolerance") for row in rows)
     exact = sum(row["verdict"] == "exact" for row in rows)
     yield f"harness: {good} of {plural(len(rows), 'run')} trained again agree, {exact} to the last bit"
 
 
+def _environment(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What differs in the environments, for all runs together."""
+    found: dict[tuple[str, str, str], int] = Counter(
+        (key, before, now) for row in rows for key, (before, now) in row["environment"].items()
+    )
+    for (key, before, now), count in found.items():
+        of = f" ({count} of {len(rows)} runs)" if count < len(rows) else ""
+        yield f"environment: {key} {'not stored' if before == '–' else before}, now {now}{of}"
+
+
 def _measured(row: Mapping[str, Any]) -> list[str]:
     if not row["difference"]:
-        return ["–", "–", "–"]
+        return ["–", "–", "–", "–"]
     told = row["difference"]
     score = f"{100 * told['score']:.2f} ({told['which']})" if told["score"] else "0"
-    return [score, f"{told['flips']} of {told['clips']}", row["features"]]
-
-
-def _machine(row: Mapping[str, Any]) -> str:
-    return {True: "same type", False: "another type", None: "–"}[row["same_machine"]]
+    return [score, f"{told['flips']} of {told['clips']}", row["features"], row["machine"]]
 
 
 def _count(text: str) -> int:
