@@ -1,7 +1,7 @@
 PYTHON ?= python3
 HARNESS := .venv/bin/harness
 
-.PHONY: grid test test-slow tiny lint format postmortem sentinels reliability tiny-model lock audit clean
+.PHONY: grid test test-slow tiny lint format postmortem sentinels reliability statistics tiny-model lock audit clean
 
 grid: .venv/installed  ## train the default grid and write leaderboards/default/
 	$(HARNESS) run --grid
@@ -34,6 +34,9 @@ sentinels: .venv/installed  ## plant every defect, train healthy runs, and write
 
 reliability: .venv/installed  ## write docs/reliability.md from the tests of faults
 	.venv/bin/python docs/reliability.py
+
+statistics: .venv/installed  ## simulate how well the statistics do and write docs/statistics.md (minutes)
+	.venv/bin/python docs/statistics.py
 
 tiny-model: .venv/installed  ## pretrain the embedded model again (minutes)
 	.venv/bin/python -m harness.miniature.pretrain --out harness/assets/tiny

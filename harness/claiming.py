@@ -6,7 +6,7 @@ A launched process, a local `--workers` process and a process on another machine
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
@@ -14,111 +14,123 @@ from typing import Any
 import torch
 from accelerate.utils import broadcast_object_list
 
-from harness import leases, sharing, signals
+from harness import sharing, signals
+from harness.awaited import Awaited
 from harness.environment import describe
 from harness.errors import Deserted
-from harness.launch import Launch
 from harness.leases import Commit, Lease, Leases
 from harness.plan import Run
 from harness.progress import Board, RunBar
 from harness.runner import Runner
-from harness.store import Record, Store
 from harness.writing import Lost, Writer
 
-POLL = 0.5  # seconds between two looks at runs that other workers hold
+POLL, RARELY = 0.5, 60.0  # seconds between two looks at runs that others hold, at least and at most; in between
+PACE = 0.05  # so many for each of these runs,
+SHARE = 0.02  # or this share of the time waited
 DEADLY = 2  # processes in a row that a run may kill before it is told as failed
 
 
-class Awaited:
-    """The runs that a call waits for, and which of them have ended: failures of an earlier call are tried again.
+def claim(runner: Runner, awaited: Awaited, board: Board, *, leaves: bool = False) -> None:
+    """Claims and trains runs until every one has ended here or in another worker.
 
-    They are tried last, with the runs whose processes died: what ends a process must not keep the others from theirs.
-    To a worker the earlier calls are those before its starter's, so that what fails while it loads is not tried twice.
+    Who `leaves` does not wait for the runs of others once all are taken: it counts on somebody who will come later.
     """
 
-    def __init__(self, store: Store, runs: list[Run], launch: Launch) -> None:
-        self.store, self.launch = store, launch
-        self._failed = {run.run_id: self._failed_before(run) for run in runs}
-        self.runs = sorted(runs, key=lambda run: (leases.deaths(self.folder(run)), self._failed[run.run_id]))
+    def train(run: Run, lease: Lease) -> None:
+        _execute(runner, run, awaited.folder(run), board, lease)
 
-    @property
-    def since(self) -> int:
-        """Results that are written later than this (ns) are of this call, or of another that goes on beside it."""
-        return max(self._failed.values(), default=0)
-
-    def folder(self, run: Run) -> Path:
-        return self.store.folder(run.dataset, run.run_id)
-
-    def ended(self, run: Run) -> bool:
-        return self._written(run) not in (0, self._failed[run.run_id])
-
-    def record(self, run: Run) -> Record | None:
-        """The stored run, if it has ended."""
-        return self.store.record(run.dataset, run.run_id) if self.ended(run) else None
-
-    def left(self) -> int:
-        """How many runs have not ended."""
-        return sum(not self.ended(run) for run in self.runs)
-
-    def _written(self, run: Run) -> int:
-        """When the run's result was written (ns), 0 when there is none."""
-        result, spec = self.folder(run) / "result.json", self.folder(run) / "spec.json"
-        return result.stat().st_mtime_ns if result.exists() and spec.exists() else 0
-
-    def _failed_before(self, run: Run) -> int:
-        """When a failure of an earlier call was written (ns), 0 when there is none."""
-        written = self._written(run)
-        if not written or (self.launch.worker and written > self.launch.since):
-            return 0
-        record = self.store.record(run.dataset, run.run_id)
-        return 0 if record and record.done else written  # done by another call since this one looked
-
-
-def claim(runner: Runner, awaited: Awaited, board: Board) -> None:
-    """Claims and trains runs until every one has ended here or in another worker."""
-    waiting, claims = list(awaited.runs), Leases()
-    while waiting:
-        before = len(waiting)
-        for run in list(waiting):
-            if not awaited.ended(run):
-                with claims.claim(awaited.folder(run)) as lease:
-                    if _trainable(runner, run, awaited, lease):
-                        _execute(runner, run, awaited.folder(run), board, lease)
-            if (record := awaited.record(run)) is not None:
-                waiting.remove(run)
-                board.finished(record.result, record.alarms())
-        if len(waiting) == before:
-            time.sleep(POLL)
+    _claim(runner, awaited, board, train, resting=lambda: not leaves)
 
 
 def together(runner: Runner, awaited: Awaited, board: Board) -> None:
-    """All processes train one run after the other; the first one decides and claims for all.
+    """All processes train one run after the other; the first one claims for all and tells them which.
 
-    Others look at the store at other moments, so they are told what is left instead of looking themselves. A run
-    that another job holds is waited for.
+    Others look at the store at other moments, so they are told instead of looking themselves. While a run that another
+    job holds is waited for, they are told that there is none.
     """
-    leads, claims = runner.accelerator.is_main_process, Leases()
     known = {run.run_id: run for run in awaited.runs}
-    waiting = _told_by_first(list(known))
-    while waiting:
-        before = len(waiting)
-        for run in [known[run_id] for run_id in waiting]:
-            folder = awaited.folder(run)
-            with claims.claim(folder) if leads else nullcontext() as lease:
-                if _told_by_first(leads and _trainable(runner, run, awaited, lease)):
-                    _execute(runner, run, folder, board, lease)
-            record = awaited.record(run) if leads else None
-            if record is not None:
-                board.finished(record.result, record.alarms())
-            if _told_by_first(record is not None):
-                waiting.remove(run.run_id)
-        if len(waiting) == before:
-            time.sleep(POLL)
+
+    def train(run: Run, lease: Lease) -> None:
+        _told_by_first(run.run_id)
+        _execute(runner, run, awaited.folder(run), board, lease)
+
+    def resting() -> bool:
+        _told_by_first("")
+        return True
+
+    if runner.accelerator.is_main_process:
+        _claim(runner, awaited, board, train, resting)
+        _told_by_first(None)
+        return
+    while (run_id := _told_by_first(None)) is not None:
+        if run_id:
+            _execute(runner, known[run_id], awaited.folder(known[run_id]), board, None)
 
 
-def _trainable(runner: Runner, run: Run, awaited: Awaited, lease: Lease | None) -> bool:
-    """Whether this process is to train a run: it holds it, and the run neither has ended nor ends who trains it."""
-    if lease is None or awaited.ended(run):
+def _claim(
+    runner: Runner,
+    awaited: Awaited,
+    board: Board,
+    train: Callable[[Run, Lease], None],
+    resting: Callable[[], bool],
+) -> None:
+    """Takes runs as long as there are any to take, then waits for those of others and takes over from the dead.
+
+    Who waits looks the less often the longer it has waited, and the more others it found at work when it began to: they
+    will be the crowd that waits. Before each rest `resting` is asked whether to wait at all.
+    """
+    claims, crowd, since = Leases(), 0, 0.0
+    while awaited.waiting:
+        for run in awaited.news():
+            _tell(run, awaited, board)
+        for run in awaited.watched() if crowd else awaited.in_leaps():
+            if _take(runner, run, awaited, board, claims, train):
+                crowd = 0
+                break
+        else:
+            if not crowd:
+                crowd, since = len(awaited.waiting), time.monotonic()
+            if awaited.waiting:
+                if not resting():
+                    return
+                claims.rest(min(max(POLL, PACE * crowd, SHARE * (time.monotonic() - since)), RARELY))
+
+
+def _take(
+    runner: Runner,
+    run: Run,
+    awaited: Awaited,
+    board: Board,
+    claims: Leases,
+    train: Callable[[Run, Lease], None],
+) -> bool:
+    """Trains a run that nobody holds and that has not ended; returns whether it did."""
+    took, ended = False, awaited.ended(run)
+    if not ended:
+        with claims.claim(awaited.folder(run)) as lease:
+            if lease:
+                if took := _trainable(runner, run, awaited, lease):
+                    awaited.begin(run)
+                    train(run, lease)
+                if ended := awaited.ended(run):
+                    awaited.note(run)
+    if ended:
+        _tell(run, awaited, board)
+    return took
+
+
+def _tell(run: Run, awaited: Awaited, board: Board) -> None:
+    """A run has ended: it is waited for no more, and read where somebody is told of it."""
+    if board.silent:
+        del awaited.waiting[run.run_id]
+    elif record := awaited.record(run):
+        del awaited.waiting[run.run_id]
+        board.finished(record.result, record.alarms() if record.result.get("alarms") else [])
+
+
+def _trainable(runner: Runner, run: Run, awaited: Awaited, lease: Lease) -> bool:
+    """Whether to train a run that this process holds: it neither has ended meanwhile nor ends who trains it."""
+    if awaited.ended(run):
         return False
     if lease.deaths >= DEADLY:
         with suppress(Lost):  # then another process tells it

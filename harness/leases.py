@@ -33,6 +33,7 @@ PATIENCE = 10 * STALE  # seconds to wait for a lock, which nobody holds for more
 NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 Commit = Callable[[], AbstractContextManager[bool]]
+Seen = tuple[int, bytes] | None  # a lease's time and text, if there is one
 
 
 class Lease:
@@ -90,7 +91,8 @@ class Leases:
     """The leases of a store as this process has seen them; keep one for as long as you wait for runs."""
 
     def __init__(self) -> None:
-        self._seen: dict[Path, tuple[Any, float, float]] = {}
+        self._awake, self._last = 0.0, time.monotonic()
+        self._seen: dict[Path, tuple[Any, float]] = {}  # what a lease said, and since when by the time awake
 
     @contextmanager
     def claim(self, folder: Path) -> Iterator[Lease | None]:
@@ -102,41 +104,54 @@ class Leases:
         with lease._kept() if lease else nullcontext():
             yield lease
 
+    def rest(self, seconds: float) -> None:
+        """Sleeps, and knows that it was awake: what it saw before and sees again was silent for so long."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            time.sleep(min(left, HEARTBEAT))
+            self._pass_time()
+
     def _take(self, path: Path) -> Lease | None:
         """Looking and writing are one act under the lock, or two takers of a dead lease could both succeed."""
-        if not self._free(path):
+        if not self._free(path, _look(path)):
             return None
         try:
             with _locked(path.parent, wait=0):
-                if not self._free(path):
+                seen = _look(path)
+                if not self._free(path, seen):
                     return None
-                lease = Lease(path, deaths(path.parent))
+                self._seen.pop(path, None)
+                lease = Lease(path, _deaths(path.parent, seen))
                 holder = {"id": lease.id, "place": _place(), "pid": os.getpid(), "started": _started(os.getpid())}
                 history = {"deaths": lease.deaths, "reached": _reached(path.parent)}
-                _write(path, json.dumps(holder | history) + "\n")
-                return lease
+                return lease if _write(path, json.dumps(holder | history) + "\n", new=seen is None) else None
         except Timeout:  # another claims, commits or releases it this very moment
             if self._unchanged_for(path, "locked") > PATIENCE:
                 _give_up(path.parent)
             return None
 
-    def _free(self, path: Path) -> bool:
-        seen = _look(path)
+    def _free(self, path: Path, seen: Seen) -> bool:
         if seen is None or _gone(_parse(seen)):
             return True
         return self._unchanged_for(path, seen) > STALE
 
     def _unchanged_for(self, path: Path, value: Any) -> float:
-        """Seconds for which looks at a lease have shown the same value.
+        """Seconds awake for which looks at a lease have shown the same value."""
+        self._pass_time()
+        before, since = self._seen.get(path, (None, self._awake))
+        if value != before:
+            since = self._awake
+        self._seen[path] = (value, since)
+        return self._awake - since
 
-        A gap between two looks counts as one heartbeat at most: the observer may have been suspended together with
-        the holder, who then deserves the time for a sign of life.
+    def _pass_time(self) -> None:
+        """A gap between two signs of being awake counts as one heartbeat at most.
+
+        The observer may have been suspended together with the holder, who then deserves the time for a sign of life.
         """
         now = time.monotonic()
-        before, waited, last = self._seen.get(path, (None, 0.0, now))
-        waited = waited + min(now - last, HEARTBEAT) if value == before else 0.0
-        self._seen[path] = (value, waited, now)
-        return waited
+        self._awake += min(now - self._last, HEARTBEAT)
+        self._last = now
 
 
 def held(folder: Path) -> bool:
@@ -153,7 +168,11 @@ def holder(folder: Path) -> int | None:
 
 def deaths(folder: Path) -> int:
     """How many holders in a row died over a run without a checkpoint more, if its present one is no more."""
-    lease = _parse(_look(folder / "lease.json"))
+    return _deaths(folder, _look(folder / "lease.json"))
+
+
+def _deaths(folder: Path, seen: Seen) -> int:
+    lease = _parse(seen)
     return lease["deaths"] + 1 if lease and lease.get("reached") == _reached(folder) else 0
 
 
@@ -171,8 +190,7 @@ def _locked(folder: Path, *, wait: float) -> Iterator[None]:
     path = _lock_of(folder)
     lock = FileLock(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=wait)
+        lock.acquire(timeout=wait)  # which makes the folder
     except Timeout:
         if wait:
             _give_up(folder)
@@ -188,15 +206,25 @@ def _locked(folder: Path, *, wait: float) -> Iterator[None]:
         lock.release()
 
 
-def _write(path: Path, text: str) -> None:
-    """Raises `Unwritable`, and leaves no half of it that nobody could read."""
+def _write(path: Path, text: str, *, new: bool) -> bool:
+    """Whether it did: a `new` lease may be there after all, since a client of NFS believes for a while that it is not.
+
+    Raises `Unwritable`, and leaves no half of it that nobody could read.
+    """
+    opened = False
     try:
         path.parent.mkdir(exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        with path.open("x" if new else "w", encoding="utf-8") as file:  # to make a file the client asks the server
+            opened = True
+            file.write(text)
     except OSError as error:
-        with suppress(OSError):
-            path.unlink()
+        if error.errno == errno.EEXIST and new and path.parent.is_dir():
+            return False
+        if opened:
+            with suppress(OSError):
+                path.unlink()
         raise Unwritable(error.errno, error.strerror, str(path)) from error
+    return True
 
 
 def _lock_of(folder: Path) -> Path:
@@ -209,7 +237,7 @@ def _give_up(folder: Path) -> None:
     raise BadInput(str(_lock_of(folder)), what, "let that process go on or end it; delete the file if there is none")
 
 
-def _look(path: Path) -> tuple[int, bytes] | None:
+def _look(path: Path) -> Seen:
     """The lease as a value that changes with each sign of life; None where there is none."""
     try:
         with path.open("rb") as file:  # opening asks the server of a network file system; `stat` may not
@@ -222,7 +250,7 @@ def _look(path: Path) -> tuple[int, bytes] | None:
         raise
 
 
-def _parse(seen: tuple[int, bytes] | None) -> dict[str, Any]:
+def _parse(seen: Seen) -> dict[str, Any]:
     """What the lease says of its holder; nothing where it can't be read."""
     try:
         value = json.loads(seen[1]) if seen else {}

@@ -26,6 +26,7 @@ from harness.store import Store
 
 WANTED = (0.01, 0.02, 0.05)  # effects, as fractions, for which `plan` tells the seeds that they take
 POWER = 0.8  # how often an effect of the size told is found
+PILOT = 3  # seeds at least: intervals after two cover too little (docs/statistics.md)
 MOST = 100  # seeds that `--until` trains at most: more are a wish that more clips would serve better
 
 

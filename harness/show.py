@@ -1,24 +1,25 @@
 """One stored run, for people and for programs: what it scored, how it got there, and how to repeat it.
 
-Reads a record and makes text; it draws its curves from block characters so that they work over ssh. The
-command is computed from the stored spec, not remembered, so it is right even for runs that a grid made.
+Reads a record and makes text; it draws its curves from block characters so that they work over ssh.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
+import os
 import shlex
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
-from harness import plugins, protocol
-from harness.settings import spell
+from harness import repeat
 from harness.store import Record
 from harness.words import plural
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _WIDTH = 48  # columns of the longest curve
+_PAGE = 116  # columns of the longest line of facts
 
 
 def text(record: Record) -> str:
@@ -33,13 +34,13 @@ def text(record: Record) -> str:
         _alarms(record),
         _counts(record),
         _environment(record),
-        ["repeat", f"  {command(record.spec)}"],
+        _repeat(record),
     ]
     return "\n\n".join("\n".join(lines) for lines in map(list, sections) if lines) + "\n"
 
 
 def as_json(record: Record) -> dict[str, Any]:
-    """The run as `harness show --json` prints it: the stored files under their names, and the command."""
+    """The run as `harness show --json` prints it: the stored files under their names, and the commands."""
     return {
         "run_id": record.run_id,
         "folder": str(record.folder),
@@ -48,36 +49,9 @@ def as_json(record: Record) -> dict[str, Any]:
         "history": record.history(),
         "alarms": record.alarms(),
         "environment": record.environment(),
-        "command": command(record.spec),
+        "command": repeat.command(record.spec, _runs(record)),
+        "verify": _verify(record),
     }
-
-
-def command(spec: Mapping[str, Any]) -> str:
-    """The `harness run` that trains this run again: method, seed, and the settings that are not default."""
-    files = dict.fromkeys(facts["file"] for facts in spec.get("plugins", {}).values() if facts["file"])
-    loaded = [word for file in files for word in ("--plugin", file)]
-    chosen = [*loaded, "--datasets", spec["dataset"], "--methods", spec["method"], "--seeds", str(spec["seed"])]
-    changed = [word for key, value in _changed(spec) for word in ("--set", f"{key}={spell(value)}")]
-    return shlex.join(["harness", "run", *chosen, *changed])
-
-
-def _changed(spec: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    dataset = spec["dataset"]
-    known = dataset in plugins.names("datasets")  # else it came by a plugin that is not loaded now
-    data = plugins.get("datasets", dataset).Settings if known else protocol.Data
-    for group, cls in protocol.GROUPS.items():
-        yield from _other_than_default(group, cls, spec.get(group, {}))
-    yield from _other_than_default(f"data.{dataset}", data, spec.get("data", {}))
-    for sentinel, told in spec.get("sentinels", {}).items():
-        yield from ((f"sentinels.{sentinel}.{name}", value) for name, value in told.items())
-
-
-def _other_than_default(group: str, cls: type, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for field in dataclasses.fields(cls):
-        value = values.get(field.name, field.default)
-        value = tuple(value) if isinstance(value, list) else value  # JSON knows no tuples
-        if value != field.default:
-            yield f"{group}.{field.name}", value
 
 
 def _header(record: Record, history: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -227,24 +201,46 @@ def _counts(record: Record) -> Iterator[str]:
 
 
 def _environment(record: Record) -> Iterator[str]:
-    facts = record.environment()
+    facts = {name: value for name, value in record.environment().items() if value != {}}
     if not facts:
         return
     yield "environment"
     width = max(map(len, facts))
     for name, value in facts.items():
-        yield f"  {name:<{width}}  {_short(value)}"
+        lines = textwrap.wrap(_line(value), _PAGE - width) or [""]
+        yield from (f"  {label:<{width}}  {line}" for label, line in zip_longest([name], lines, fillvalue=""))
+
+
+def _repeat(record: Record) -> Iterator[str]:
+    yield "repeat"
+    yield f"  {repeat.command(record.spec, _runs(record))}"
+    if record.done:
+        yield f"  {_verify(record)}  # trains it again elsewhere and compares"
+
+
+def _verify(record: Record) -> str:
+    return shlex.join(["harness", "verify", record.run_id, *repeat.stored_in(_runs(record))])
+
+
+def _runs(record: Record) -> str:
+    """The store that the record lies in, as a command names it from here."""
+    runs = record.folder.parents[1]
+    return repeat.RUNS if os.path.realpath(runs) == os.path.realpath(repeat.RUNS) else str(runs)
 
 
 def _short(value: Any) -> str:
-    """A value on one line: mappings as `key value, …`, long ones cut."""
-    if isinstance(value, Mapping):
-        line = ", ".join(f"{key} {_short(part)}" for key, part in value.items())
-    elif isinstance(value, list):
-        line = ", ".join(map(_short, value))
-    else:
-        line = value if isinstance(value, str) else json.dumps(value)
+    """A value on one line, long ones cut."""
+    line = _line(value)
     return line if len(line) <= 200 else line[:199] + "…"
+
+
+def _line(value: Any) -> str:
+    """A value on one line: mappings as `key value, …`."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_line(part)}" for key, part in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(_line, value))
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _indented(lines: Iterable[str]) -> Iterator[str]:

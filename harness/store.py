@@ -217,7 +217,7 @@ class Store:
 def _folders(root: Path) -> list[str]:
     try:
         with os.scandir(root) as found:
-            return sorted(entry.name for entry in found if entry.is_dir())
+            return sorted(entry.name for entry in found if entry.is_dir() and not entry.name.startswith("."))
     except FileNotFoundError:
         return []
 

@@ -22,14 +22,14 @@ HEIGHT = 72  # pixels
 
 
 def keep(store: Store, copy: Copy) -> None:
-    """Writes what is not there yet: `RUNS/thumbnails/<dataset>/<name>.jpg`, the middle frame of each test clip.
+    """Writes what is not there yet: `RUNS/.thumbnails/<dataset>/<name>.jpg`, the middle frame of each test clip.
 
     Raises `Unwritable`.
     """
     if not copy.miniature:
         return
     for clip in copy.scan.clips:
-        path = store.root / "thumbnails" / copy.adapter.name / f"{name_of(clip.id)}.jpg"
+        path = store.root / ".thumbnails" / copy.adapter.name / f"{name_of(clip.id)}.jpg"
         if clip.split == "test" and not path.exists():
             with suppress(Unreadable):  # the run counts it and tells
                 write_bytes(path, _picture(copy.adapter.root, clip))

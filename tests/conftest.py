@@ -4,6 +4,7 @@ import functools
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
 
@@ -20,6 +21,8 @@ from harness.shelf import Rows
 from harness.watch import Watch
 
 torch.set_num_threads(1)  # test workers share the cores
+hypothesis.settings.register_profile("unhurried", deadline=None)  # a busy machine takes its time
+hypothesis.settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,26 +2,52 @@
 
 from __future__ import annotations
 
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
-from test_leaderboard import plan_of, save_run, store_of
 
 from harness.compare import compare, text
 from harness.errors import BadInput
-from harness.leaderboard import report
-from harness.store import Store
+from harness.store import Record, Store, write_json, write_lines
+
+OURS = Path(__file__).parents[1] / "leaderboards" / "default"
+NOWHERE = Store("nowhere")
 
 
-def board(folder, manifest, score=0.5):
-    plan = plan_of(["caer"], [0, 1])
-    store_of(folder / "runs", plan)
-    for row in plan["runs"]:
-        save_run(folder / "runs", row, score, result={"manifest": manifest})
-    return report(Store(folder / "runs"), "demo", folder / "out").parent
+# ── leaderboards ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def board(folder: Path, manifest: str, score: float = 0.5, runs: dict[str, str] | None = None, p: str = "0.2") -> str:
+    """A leaderboard of one data set: by method the seeds that are done, as `{"prompt": "01"}`."""
+    folder.mkdir(parents=True)
+    rows = [
+        {"run_id": f"{method}-s{seed}-{manifest}", "dataset": "caer", "method": method, "seed": seed}
+        for method, seeds in (runs or {"prompt": "01", "ldl+prompt": "01"}).items()
+        for seed in seeds
+    ]
+    scores = [{"split": split, "metric": "war", "value": score} for split in ("val", "test")]
+    table(folder / "results.csv", [{**row, **told} for row in rows for told in scores])
+    effect = {"dataset": "caer", "metric": "war", "factor": "ldl", "effect": 0.05, "ci_low": 0.01, "ci_high": 0.09}
+    table(folder / "ablation.csv", [{**effect, "p": p, "p_holm": p, "n_pairs": 2}])
+    write_json(folder / "copies.json", {"caer": {"manifests": [manifest], "miniature": False, "errors": []}})
+    return str(folder)
+
+
+def table(path: Path, rows: list[dict[str, Any]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def test_leaderboards_of_different_copies_say_so_and_give_no_difference(tmp_path):
-    one, other = board(tmp_path / "a", "aaaa"), board(tmp_path / "b", "bbbb", 0.6)
-    found = compare(str(one), str(other), Store(tmp_path / "a/runs"))
+    found = compare(board(tmp_path / "a", "aaaa"), board(tmp_path / "b", "bbbb", 0.6), NOWHERE)
     page = text(found)
     assert "DIFFERENT COPIES (manifest aaaa against bbbb)" in page
     assert "harness data diff" in page
@@ -30,26 +56,116 @@ def test_leaderboards_of_different_copies_say_so_and_give_no_difference(tmp_path
 
 
 def test_leaderboards_of_the_same_copy_are_compared(tmp_path):
-    one, other = board(tmp_path / "a", "aaaa"), board(tmp_path / "b", "aaaa", 0.6)
-    page = text(compare(str(one), str(other), Store(tmp_path / "a/runs")))
+    page = text(compare(board(tmp_path / "a", "aaaa"), board(tmp_path / "b", "aaaa", 0.6), NOWHERE))
     assert "the same copy (manifest aaaa)" in page
     assert "+10.0" in page
 
 
+def test_seeds_and_missing_runs_are_shown_and_runs_of_the_same_address_counted(tmp_path):
+    one = board(tmp_path / "a", "aaaa", runs={"prompt": "012", "ldl+prompt": "01"})
+    other = board(tmp_path / "b", "aaaa", runs={"prompt": "01", "lsr+prompt": "01"})
+    found = compare(one, other, NOWHERE)
+    by_method = {row["of"][1]: row for row in found["runs"]}
+    assert by_method["prompt"]["done"] == [["0", "1", "2"], ["0", "1"]] and by_method["prompt"]["same"] == 2
+    assert by_method["ldl+prompt"]["missing"] == [["2"], ["0", "1"]]
+    assert found["alone"] == [["caer ldl+prompt"], ["caer lsr+prompt"]]
+    page = text(found)
+    assert "missing in A: caer ldl+prompt seed 2 (failed, or not trained)" in page
+    assert "only in B: caer lsr+prompt" in page
+
+
+def test_effects_stand_side_by_side_with_whether_their_words_agree(tmp_path):
+    found = compare(board(tmp_path / "a", "aaaa", p="0.01"), board(tmp_path / "b", "aaaa", p="0.3"), NOWHERE)
+    (row,) = found["effects"]
+    assert [effect["word"] for effect in row["effects"]] == ["helps", "can't tell"] and row["agree"] is False
+    page = text(found)
+    assert "+5.0 [+1.0, +9.0] helps" in page and "+5.0 [+1.0, +9.0] can't tell" in page
+    assert "0 of 1 effect (of all metrics) get the same word" in page
+
+
+def test_a_real_leaderboard_agrees_with_itself():
+    found = compare(str(OURS), str(OURS), NOWHERE)
+    assert found["scores"] and all(row["values"][0] == row["values"][1] for row in found["scores"])
+    assert found["effects"] and all(row["agree"] for row in found["effects"])
+    assert all(row["same"] == len(row["done"][0]) for row in found["runs"])
+
+
+def test_a_damaged_leaderboard_is_bad_input(tmp_path):
+    one, other = board(tmp_path / "a", "aaaa"), board(tmp_path / "b", "aaaa")
+    (tmp_path / "b" / "ablation.csv").write_text("dataset,metric\ncaer,war\n")
+    with pytest.raises(BadInput, match=r"ablation\.csv"):
+        compare(one, other, NOWHERE)
+
+
+# ── runs ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def save(root: Path, name: str, right: list[bool], *, lr: float = 0.1, manifest: str = "aaaa", seed: int = 0) -> Record:
+    """A run on as many test clips of two classes as there are in `right`."""
+    folder, labels = root / "caer" / name, [place % 2 for place in range(len(right))]
+    predicted = [label if good else 1 - label for label, good in zip(labels, right, strict=True)]
+    spec = {"dataset": "caer", "method": "prompt", "seed": seed, "train": {"lr": lr}}
+    recalls = {
+        kind: float(np.mean([good for good, label in zip(right, labels, strict=True) if label == place]))
+        for place, kind in enumerate(("Happy", "Sad"))
+    }
+    result = {"status": "done", "manifest": manifest, "metrics": {"test": {"war": float(np.mean(right))}}}
+    write_json(folder / "spec.json", spec)
+    write_json(folder / "result.json", {**result, "per_class": {"test": recalls}, "errors": 1})
+    write_json(folder / "environment.json", {"threads": seed + 1, "device": "cpu"})
+    write_lines(folder / "alarms.jsonl", [{"severity": "error", "sentinel": "flat-target", "message": f"in {name}"}])
+    columns = {
+        "clip_id": [f"test/{place}" for place in range(len(right))],
+        "split": ["test"] * len(right),
+        "label": labels,
+        "prediction": predicted,
+        "probabilities": np.eye(2)[predicted].tolist(),
+    }
+    pyarrow.parquet.write_table(pyarrow.table(columns), folder / "predictions.parquet")
+    return Record(folder, spec, result)
+
+
 def test_two_runs_show_where_settings_and_scores_differ(tmp_path):
-    plan = plan_of(["caer"], [0])
-    store = store_of(tmp_path, plan)
-    first, second = plan["runs"][:2]
-    save_run(tmp_path, first, 0.5, {"train": {"lr": 0.1}}, {"manifest": "aaaa"})
-    save_run(tmp_path, second, 0.75, {"train": {"lr": 0.2}}, {"manifest": "aaaa"})
-    found = compare(first["run_id"], second["run_id"], store)
-    assert found["settings"]["train.lr"] == ["0.1", "0.2"]
+    save(tmp_path, "one", [True, False, True, False], lr=0.1)
+    save(tmp_path, "two", [True, True, True, False], lr=0.2, seed=3)
+    found = compare("one", "two", Store(tmp_path))
+    assert found["settings"] == {"seed": ["0", "3"], "train.lr": ["0.1", "0.2"]}
+    assert found["environment"] == {"threads": ["1", "4"]}
     assert found["copies"] == {"caer": [["aaaa"], ["aaaa"]]}
-    assert "+25.0" in text(found)
+    page = text(found)
+    assert "A: one (caer · prompt · seed 0 · done)" in page and "seed 3" in page
+    assert "+25.0" in page and json.loads(json.dumps(found)) == found
+
+
+def test_two_runs_are_tested_clip_by_clip(tmp_path):
+    """Five clips against none: twice the chance of five heads in a row, 2 / 2⁵."""
+    save(tmp_path, "one", [True] * 6 + [False] * 2)
+    save(tmp_path, "two", [False] * 5 + [True] + [False] * 2)
+    found = compare("one", "two", Store(tmp_path))
+    assert found["clips"] == {"shared": 8, "both_right": 1, "only_right": [5, 0], "p": pytest.approx(0.0625)}
+    assert "both got 1 right, only A 5, only B 0; McNemar's exact p = 0.062" in text(found)
+
+
+def test_recalls_and_alarms_of_two_runs_stand_side_by_side(tmp_path):
+    save(tmp_path, "one", [True, False])
+    save(tmp_path, "two", [False, True])
+    found = compare("one", "two", Store(tmp_path))
+    assert found["recalls"] == [{"of": "Happy", "values": [1.0, 0.0]}, {"of": "Sad", "values": [0.0, 1.0]}]
+    page = text(found)
+    assert "error flat-target: in one" in page and "error flat-target: in two" in page
+
+
+@pytest.mark.parametrize(("damage", "why"), [("copy", "not the same copy"), ("predictions", "is missing")])
+def test_why_runs_are_not_tested_clip_by_clip_is_said(tmp_path, damage, why):
+    save(tmp_path, "one", [True, False])
+    save(tmp_path, "two", [True, True], manifest="bbbb" if damage == "copy" else "aaaa")
+    if damage == "predictions":
+        (tmp_path / "caer" / "two" / "predictions.parquet").unlink()
+    found = compare("one", "two", Store(tmp_path))
+    assert found["clips"] is None and why in text(found)
 
 
 def test_a_run_is_not_compared_with_a_leaderboard(tmp_path):
-    out = board(tmp_path, "aaaa")
-    run = plan_of(["caer"], [0])["runs"][0]["run_id"]
+    save(tmp_path / "runs", "one", [True, False])
     with pytest.raises(BadInput, match="two of a kind"):
-        compare(str(out), run, Store(tmp_path / "runs"))
+        compare(board(tmp_path / "out", "aaaa"), "one", Store(tmp_path / "runs"))

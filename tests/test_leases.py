@@ -133,6 +133,16 @@ def test_of_many_threads_exactly_one_holds_the_lease(before: str, folder: Path) 
         assert sorted(claims) == [False] * 7 + [True]
 
 
+def test_a_lease_that_this_machine_does_not_see_yet_is_not_written_over(folder: Path, monkeypatch: Any) -> None:
+    """A client of NFS may say for a while that there is no file, because there was none."""
+    elsewhere(folder)
+    before = (folder / "lease.json").read_text()
+    with monkeypatch.context() as late:
+        late.setattr(leasing, "_look", lambda path: None)
+        assert not claimed(Leases(), folder)
+    assert (folder / "lease.json").read_text() == before and held(folder)
+
+
 # ── a holder that is gone ───────────────────────────────────────────────────────────────────────────────────
 
 
@@ -292,6 +302,34 @@ def test_who_was_suspended_together_with_the_holder_gives_it_time_for_a_sign_of_
     clock.now += 3600
     assert not claimed(leases, folder)
     assert claimed_within(leases, folder, clock, leasing.STALE)
+
+
+def test_who_rests_between_two_looks_was_awake_and_takes_over_what_was_silent_meanwhile(
+    folder: Path, clock: Clock, monkeypatch: Any
+) -> None:
+    slept = list[float]()
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        clock.now += seconds
+
+    monkeypatch.setattr(leasing.time, "sleep", sleep)
+    elsewhere(folder)
+    leases = Leases()
+    assert not claimed(leases, folder)
+    leases.rest(leasing.STALE + 1)
+    assert max(slept) <= leasing.HEARTBEAT and sum(slept) == leasing.STALE + 1
+    assert claimed(leases, folder)
+
+
+def test_looks_at_other_leases_show_that_the_observer_was_awake(folder: Path, clock: Clock) -> None:
+    elsewhere(folder)
+    elsewhere(folder.with_name("other"))
+    leases = Leases()
+    assert not claimed(leases, folder)
+    assert not claimed_within(leases, folder.with_name("other"), clock, leasing.STALE - 1)
+    clock.now += 2
+    assert claimed(leases, folder)
 
 
 # ── a holder that was silent for long ───────────────────────────────────────────────────────────────────────

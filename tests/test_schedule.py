@@ -1,29 +1,20 @@
 """Who trains what, where: placement and workers are chosen and explained; every run ends once, whoever dies."""
 
-import dataclasses
 import json
 import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 import types
-from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-import torch
-from accelerate import Accelerator
 
-from harness import claiming, launch, leases, schedule
-from harness.claiming import Awaited
-from harness.errors import BadInput, Deserted
+from harness import launch, leases, schedule
+from harness.errors import BadInput
 from harness.launch import Launch
-from harness.progress import Board
-from harness.protocol import Model, Train
-from harness.store import Store, write_json
-from harness.writing import Writer
+from harness.protocol import Model
 
 ROOT = Path(__file__).parents[1]
 
@@ -86,169 +77,6 @@ def test_a_launcher_that_started_fewer_processes_is_named(monkeypatch):
     assert "asked for" in launch.shortfall(ONE)
     monkeypatch.setenv("WORLD_SIZE", "1")
     assert launch.shortfall(ONE) == ""
-
-
-# ── which runs have ended ───────────────────────────────────────────────────────────────────────────────────
-
-RUN = types.SimpleNamespace(dataset="caer", fold=0, run_id="run", copy="caer", method="prompt", seed=0, spec={})
-RESULT = {
-    "dataset": "caer",
-    "method": "prompt",
-    "seed": 0,
-    "error": {"type": "E", "message": "broken"},
-    "alarms": 0,
-    "metrics": {},
-    "epoch": 0,
-    "duration_s": 1.0,
-}
-
-
-def stored(store: Store, status: str, at: int = 0, name: str = "run") -> None:
-    folder = store.folder("caer", name)
-    write_json(folder / "spec.json", {})
-    write_json(folder / "result.json", {**RESULT, "status": status})
-    if at:
-        os.utime(folder / "result.json", ns=(at, at))
-
-
-def test_a_failure_of_an_earlier_call_is_tried_again_and_one_of_this_call_is_not(tmp_path):
-    store = Store(tmp_path)
-    stored(store, "failed", at=5_000)
-    awaited = Awaited(store, [RUN], ONE)
-    assert not awaited.ended(RUN) and awaited.record(RUN) is None and awaited.left() == 1
-    stored(store, "failed", at=4_000)  # a clock that was set back makes no difference
-    assert awaited.ended(RUN) and awaited.record(RUN).result["status"] == "failed" and awaited.left() == 0
-
-
-def test_a_worker_that_comes_late_does_not_try_again_what_failed_meanwhile(tmp_path):
-    store = Store(tmp_path)
-    stored(store, "failed", at=5_000)
-    worker = dataclasses.replace(ONE, worker=1, since=Awaited(store, [RUN], ONE).since)
-    assert not Awaited(store, [RUN], worker).ended(RUN)
-    stored(store, "failed", at=6_000)
-    assert Awaited(store, [RUN], worker).ended(RUN)
-
-
-def test_what_another_call_has_done_since_the_plan_was_made_is_not_done_again(tmp_path):
-    store = Store(tmp_path)
-    stored(store, "done")
-    assert Awaited(store, [RUN], ONE).ended(RUN)
-
-
-def test_runs_that_failed_before_or_whose_processes_died_are_tried_last(tmp_path):
-    store, names = Store(tmp_path), ["deadly", "failed late", "failed early", "new", "newer"]
-    runs = [types.SimpleNamespace(**{**vars(RUN), "run_id": name}) for name in names]
-    for name, at in (("failed late", 6_000), ("failed early", 5_000)):
-        stored(store, "failed", at, name)
-    write_json(store.folder("caer", "deadly") / "lease.json", {"deaths": 0, "reached": ""})
-    ordered = [run.run_id for run in Awaited(store, runs, ONE).runs]
-    assert ordered == ["new", "newer", "failed early", "failed late", "deadly"]
-
-
-class Runner:
-    """Trains nothing; what happens meanwhile is given."""
-
-    grid = types.SimpleNamespace(sections={"train": Train()})
-    placement = "pair"
-
-    def __init__(self, meanwhile, accelerator=None):
-        self.meanwhile, self.runs = meanwhile, 0
-        self.accelerator = accelerator or Accelerator(cpu=True)
-
-    def steps(self, run):
-        return 1
-
-    def execute(self, run, folder, viewer, commit):
-        self.runs += 1
-        writer = Writer(folder, commit, writes=True)
-        writer.begin({}, {})
-        self.meanwhile(folder)
-        writer.end(result := {**RESULT, "status": "failed"}, [], None)
-        return result
-
-
-def test_a_run_that_was_taken_over_is_thrown_away_and_that_is_said(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(claiming, "POLL", 0.01)
-    store = Store(tmp_path)
-
-    def taken_over(folder):
-        write_json(folder / "lease.json", {"id": "x", "place": "another machine", "pid": 1, "started": "1"})
-        threading.Timer(0.2, stored, (store, "done")).start()
-
-    runner, awaited = Runner(taken_over), Awaited(store, [RUN], ONE)
-    claiming.claim(runner, awaited, Board(1, 0))
-    assert runner.runs == 1 and awaited.record(RUN).done
-    said = capsys.readouterr().err
-    assert "taken over by another process" in said and "FAILED" not in said
-    assert leases.held(store.folder("caer", "run")), "the lease is the other's"
-
-
-def test_a_run_that_nobody_takes_is_stored(tmp_path, capsys):
-    runner, awaited = Runner(lambda folder: None), Awaited(Store(tmp_path), [RUN], ONE)
-    claiming.claim(runner, awaited, Board(1, 0))
-    assert awaited.record(RUN).result["status"] == "failed" and "FAILED: E: broken" in capsys.readouterr().err
-    assert not leases.held(awaited.folder(RUN))
-
-
-def test_a_run_that_is_trained_together_and_taken_over_ends_the_call_in_words(tmp_path):
-    """The other processes wait for this one: that it goes away is all that reaches them."""
-    two = types.SimpleNamespace(num_processes=2)
-    runner = Runner(lambda folder: write_json(folder / "lease.json", {"id": "x"}), two)
-    with pytest.raises(Deserted, match="taken over"):
-        claiming.claim(runner, Awaited(Store(tmp_path), [RUN], ONE), Board(1, 0))
-
-
-@pytest.mark.parametrize(
-    ("error", "deaths"), [(torch.distributed.DistBackendError("reset"), 1), (RuntimeError("mine"), 0)]
-)
-def test_losing_a_partner_counts_as_a_death_over_the_run(error, deaths, tmp_path):
-    def meanwhile(folder):
-        raise error
-
-    awaited = Awaited(Store(tmp_path), [RUN], ONE)
-    with pytest.raises(type(error)):
-        claiming.claim(Runner(meanwhile), awaited, Board(1, 0))
-    assert leases.deaths(awaited.folder(RUN)) == deaths
-
-
-def test_a_run_over_which_two_died_is_told_as_failed_and_the_next_call_tries_it_again(tmp_path, capsys):
-    store, runner = Store(tmp_path), Runner(lambda folder: None)
-    write_json(store.folder("caer", "run") / "spec.json", {})
-    dead = {"id": "x", "place": leases._place(), "pid": os.getpid(), "started": "1", "deaths": 1, "reached": ""}
-    write_json(store.folder("caer", "run") / "lease.json", dead)
-    awaited = Awaited(store, [RUN], ONE)
-    claiming.claim(runner, awaited, Board(1, 0))
-    found = awaited.record(RUN).result
-    assert runner.runs == 0 and found["status"] == "failed" and found["error"]["type"] == "Died"
-    assert "FAILED: Died: the last 2 processes that trained it died" in capsys.readouterr().err
-    again = Awaited(store, [RUN], ONE)
-    claiming.claim(runner, again, Board(1, 0))
-    assert runner.runs == 1 and again.record(RUN).result["error"]["type"] == "E"
-
-
-@pytest.mark.parametrize("broken", [True, False])
-def test_a_process_whose_device_is_broken_stores_the_failure_and_trains_no_other_run(broken, tmp_path, monkeypatch):
-    def synchronize(device):
-        if broken:
-            raise torch.AcceleratorError("CUDA error: device-side assert triggered")
-
-    monkeypatch.setattr(torch.cuda, "synchronize", synchronize)
-    runner = Runner(lambda folder: None, types.SimpleNamespace(num_processes=1, device=torch.device("cuda")))
-    runs = [RUN, types.SimpleNamespace(**{**vars(RUN), "run_id": "other"})]
-    awaited = Awaited(Store(tmp_path), runs, ONE)
-    with pytest.raises(Deserted, match="takes no more work .* since run failed") if broken else nullcontext():
-        claiming.claim(runner, awaited, Board(2, 0))
-    assert [awaited.ended(run) for run in runs] == [True, not broken]
-    assert not leases.held(awaited.folder(RUN))
-
-
-def test_a_result_without_a_spec_is_no_run_that_ended(tmp_path):
-    store = Store(tmp_path)
-    stored(store, "done")
-    (store.folder("caer", "run") / "spec.json").unlink()
-    runner, awaited = Runner(lambda folder: None), Awaited(store, [RUN], ONE)
-    claiming.claim(runner, awaited, Board(1, 0))
-    assert runner.runs == 1 and awaited.ended(RUN)
 
 
 # ── the real command, with workers that die ─────────────────────────────────────────────────────────────────

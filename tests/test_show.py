@@ -1,17 +1,17 @@
-"""One run as text and as JSON, and the command that repeats it."""
+"""One run as text and as JSON."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness import protocol
-from harness.show import as_json, command, sparkline, text
+from harness.repeat import command
+from harness.show import as_json, sparkline, text
 from harness.store import Record, Store, write_json, write_lines
 
 SPEC: dict[str, Any] = {
@@ -22,6 +22,7 @@ SPEC: dict[str, Any] = {
     "data": {"root": "", "annotations": "", "faces": "", "fingerprint": "f00", "miniature": True},
     **{name: dataclasses.asdict(cls()) for name, cls in protocol.GROUPS.items()},
 }
+METHOD = "'ldl(temperature=0.1)+prompt'"
 SCORES = {"war": 0.625, "uar": 0.5, "f1": 0.48, "ece": 0.1}
 DONE: dict[str, Any] = {
     "status": "done",
@@ -83,33 +84,31 @@ def test_an_unfinished_run_says_how_far_it_came(tmp_path):
     assert "unfinished, 3 epochs stored" in text(saved(tmp_path, {}))
 
 
-def test_the_command_holds_only_what_is_not_default():
-    words = shlex.split(command(SPEC))
-    assert words[:2] == ["harness", "run"]
-    assert words[2:] == ["--datasets", "caer", "--methods", "ldl(temperature=0.1)+prompt", "--seeds", "2"]
+def test_the_page_repeats_and_verifies_the_run_from_the_store_that_it_is_in(tmp_path, monkeypatch):
+    record = saved(tmp_path / "my runs", DONE)
+    page = text(record)
+    assert f"harness run --datasets caer --methods {METHOD} --seeds 2 --runs '{tmp_path}/my runs'\n" in page
+    assert f"harness verify {record.run_id} --runs '{tmp_path}/my runs'" in page
+    assert as_json(record)["verify"] == f"harness verify {record.run_id} --runs '{tmp_path}/my runs'"
+    monkeypatch.chdir(tmp_path)
+    assert "--runs" not in text(saved(tmp_path / "runs", DONE))
+    assert "harness verify" not in text(saved(tmp_path / "other", {}))
 
 
-def test_the_command_repeats_every_changed_setting():
-    train = {**SPEC["train"], "epochs": 5, "milestones": [3], "lr": 1e-4}
-    data = {"root": "/data/my caer", "fingerprint": "f00", "miniature": False, "first_label": "1"}
-    words = shlex.split(command({**SPEC, "train": train, "data": data}))
-    settings = [words[i + 1] for i, word in enumerate(words) if word == "--set"]
-    assert settings == [
-        *("train.epochs=5", "train.lr=0.0001", "train.milestones=3|"),
-        *("data.caer.root=/data/my caer", "data.caer.first_label=1"),
-    ]
-
-
-def test_a_stored_spec_reads_back_without_false_differences():
-    """JSON turns tuples into lists; that is no change of a setting."""
-    assert "--set" not in command(json.loads(json.dumps(SPEC)))
+def test_a_long_line_of_the_environment_is_wrapped_and_not_cut(tmp_path):
+    record = saved(tmp_path, DONE)
+    packages = {f"package{n}": f"{n}.0" for n in range(40)}
+    write_json(record.folder / "environment.json", {"packages": packages, "gpu": {}})
+    page = text(record)
+    assert all(f"package{n} {n}.0" in " ".join(page.split()) for n in range(40))
+    assert max(len(line) for line in page.splitlines() if "package" in line) <= 120 and "gpu" not in page
 
 
 def test_json_holds_all_that_is_stored(tmp_path):
     whole = as_json(saved(tmp_path, DONE))
     assert json.loads(json.dumps(whole)) == whole
     assert whole["history"] == HISTORY and whole["alarms"] == [ALARM] and whole["spec"]["seed"] == 2
-    assert whole["command"] == command(SPEC)
+    assert whole["command"] == command(SPEC, str(tmp_path))
 
 
 @pytest.mark.parametrize(

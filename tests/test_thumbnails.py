@@ -19,7 +19,7 @@ def miniature_copy() -> plan.Copy:
 def test_each_test_clip_of_a_miniature_has_a_small_picture(tmp_path: Path) -> None:
     copy = miniature_copy()
     thumbnails.keep(Store(tmp_path), copy)
-    kept = {path.stem: path for path in (tmp_path / "thumbnails" / "raer").iterdir()}
+    kept = {path.stem: path for path in (tmp_path / ".thumbnails" / "raer").iterdir()}
     assert set(kept) == {thumbnails.name_of(clip.id) for clip in copy.scan.clips if clip.split == "test"}
     pictures = [cv2.imread(str(path)) for path in kept.values()]
     assert {picture.shape[0] for picture in pictures} == {thumbnails.HEIGHT}

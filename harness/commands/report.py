@@ -6,12 +6,17 @@ import argparse
 from pathlib import Path
 
 from harness.commands import Add
-from harness.commands.arguments import runs
+from harness.repeat import RUNS
 
 
 def declare(add: Add) -> None:
     parser = add("report", report, "leaderboards from stored runs (loads no torch)")
-    runs(parser)
+    parser.add_argument(
+        "--runs",
+        action="append",
+        metavar="DIR",
+        help="a run store; given several times, the runs of all: of several machines that shared a grid (default runs/)",
+    )
     parser.add_argument(
         "--grid",
         nargs="?",
@@ -27,5 +32,6 @@ def report(arguments: argparse.Namespace, argv: list[str]) -> int:
     from harness.store import Store, writable
 
     grid = Path(arguments.grid).stem if arguments.grid else None
-    print(f"leaderboard: {write(Store(arguments.runs), grid, writable(arguments.out))}")
+    stores = [Store(place) for place in dict.fromkeys(arguments.runs or [RUNS])]
+    print(f"leaderboard: {write(stores, grid, writable(arguments.out))}")
     return 0

@@ -66,8 +66,9 @@ def run(arguments: argparse.Namespace, argv: list[str]) -> int:
 
     store, out = Store(arguments.runs), writable(arguments.out or Path("leaderboards") / grid.name)
     until = seeds.read(arguments.until) if arguments.until else seeds.Until()
-    if until.width and len(grid.seeds) < 2:
-        raise BadInput("--until", f"{grid.name} has one seed, which shows no spread", "give it two or more: a pilot")
+    if until.width and len(grid.seeds) < seeds.PILOT:
+        what = f"{grid.name} has {plural(len(grid.seeds), 'seed')}, too few to judge the spread by"
+        raise BadInput("--until", what, f"give it {seeds.PILOT} or more: they are the pilot")
     if until.seeds:
         grid = seeds.extended(grid, until.seeds)
     outcome, record = _train(grid, store, arguments, argv, until)

@@ -13,6 +13,8 @@ from harness.commands import Add
 from harness.commands.arguments import plugin, runs
 from harness.words import plural, printable
 
+_SHOWN = 20  # lines on what is wrong
+
 
 def declare(add: Add) -> None:
     parser = add("verify", verify, "train stored runs again and compare: a run, or a sample of a leaderboard's")
@@ -57,7 +59,9 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
             f"probabilities {most['probability']:g} in the mean, losses {100 * most['loss']:g} %"
         )
     yield ""
-    yield from (f"wrong: {line}" for line in found["wrong"])
+    yield from (f"wrong: {line}" for line in found["wrong"][:_SHOWN])
+    if len(found["wrong"]) > _SHOWN:
+        yield f"wrong: and {len(found['wrong']) - _SHOWN} more, see --json"
     if not found["wrong"]:
         board = ", and so does the leaderboard" if found["kind"] == "leaderboard" else ""
         yield f"the store tells the scores of its predictions ({plural(found['runs'], 'run')}){board}"

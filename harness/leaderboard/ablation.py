@@ -1,36 +1,61 @@
-"""What each factor does: paired effects on the test scores, per data set and over all of them.
+"""What each factor does, whether two change each other, and what happens to single classes: effects on test scores.
 
-A pair is two finished runs that differ in one factor and in nothing else. Which statistic and why stands in
-`harness.statistics`; this room only picks the pairs and lays out the rows.
+Each row is the mean over seeds of a difference between runs (`paired`), with an interval for both the seeds and the
+test clips. Which statistic and why stands in `harness.statistics`; this room decides which rows there are and in
+which families they are read.
 """
 
 from __future__ import annotations
 
+import math
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from harness.index import METRICS
-from harness.leaderboard.results import Board
+from harness.leaderboard.board import Board
+from harness.leaderboard.comparisons import FACTOR, INTERACTION, Comparison, comparisons
+from harness.leaderboard.paired import Difference, Measured, class_of, from_scores, measure
 from harness.leaderboard.sheets import number
-from harness.statistics import LEVEL, Cell, Effect, average, differences, effect, holm, seed_means
+from harness.leaderboard.weighing import Weigher
+from harness.statistics import LEVEL, Effect, effect, holm, mean
 
 ALL = "all"
+SINGLE_CLASS = "class"
+_DIGITS = 6  # of what is computed from sums over clips, whose last digits differ between processors
 
 
 @dataclass(frozen=True)
 class Row:
-    """One factor's effect on one metric of one data set (or of `all`: the mean over them)."""
+    """The effect of one comparison on one metric of one data set (or of `all`: the mean over them).
+
+    `said` spells out what is compared with what; `kind` is "factor" or "interaction".
+    """
 
     dataset: str
     metric: str
     factor: str
     effect: Effect
+    kind: str = FACTOR
+    said: str = ""
     p_holm: float | None = None
 
     @property
+    def family(self) -> tuple[str, str]:
+        """The table that the row is read in. One of single classes holds all classes of a data set."""
+        return (SINGLE_CLASS, self.dataset) if class_of(self.metric) is not None else (self.kind, self.metric)
+
+    @property
+    def sure(self) -> bool:
+        """Whether the effect can be told from nothing after Holm's correction over its table."""
+        return self.p_holm is not None and self.p_holm < 1 - LEVEL
+
+    @property
     def word(self) -> str:
-        """What the effect comes to after Holm's correction over all rows of the metric."""
-        if self.p_holm is None or self.p_holm >= 1 - LEVEL:
+        """What the effect comes to."""
+        if not self.sure:
             return "can't tell"
         better = self.effect.effect > 0
         if self.metric == "ece":  # the one metric that is an error
@@ -38,51 +63,137 @@ class Row:
         return "helps" if better else "hurts"
 
 
-def ablation(board: Board) -> list[Row]:
-    """The rows of ablation.csv, corrected metric by metric: a table of one metric is the family one reads."""
-    rows: list[Row] = []
-    for metric in METRICS:
-        family = _family(board, metric)
-        corrected = holm([row.effect.p for row in family])
-        rows += [replace(row, p_holm=p) for row, p in zip(family, corrected, strict=True)]
-    return rows
+@dataclass(frozen=True)
+class Ablation:
+    """All rows, corrected table by table; the runs (by id) whose predictions are missing or can't be used; and by data
+    set and metric the variance of a run's score for the draw of its test clips (the mean over runs).
+    """
+
+    rows: list[Row]
+    unread: frozenset[str]
+    drawn: Mapping[tuple[str, str], float]
 
 
-def as_rows(rows: list[Row]) -> list[list[str]]:
-    """Header and rows of ablation.csv; effects are fractions, as the scores in results.csv are."""
-    table = [["dataset", "metric", "factor", "effect", "ci_low", "ci_high", "p", "p_holm", "n_pairs"]]
+def ablation(board: Board) -> Ablation:
+    asked = comparisons(board)
+    weigher = Weigher(board, asked)
+    found = {dataset: from_scores(board, dataset, weigher) for dataset in board.datasets}
+    shared = {
+        metric: [_shared([part[metric][place] for part in found.values()]) for place in range(len(asked))]
+        for metric in METRICS
+    }
+    measured = {name: measure(board, name, weigher, found[name], shared) for name in board.datasets}
+    rows = [row for name, part in measured.items() for row in _of_one(board, name, part, asked)]
+    if len(measured) > 1:
+        rows += _of_all(board, measured, asked, shared)
+    unread = frozenset(run_id for part in measured.values() for run_id in part.unread)
+    drawn = {(name, m): mean(values) for name, part in measured.items() for m, values in part.drawn.items() if values}
+    return Ablation(_corrected(_in_order(rows)), unread, drawn)
+
+
+def as_rows(rows: Sequence[Row]) -> list[list[str]]:
+    """Header and rows of ablation.csv; effects are fractions, as the scores in results.csv are.
+
+    `seed_sd` is the standard deviation of the seeds' differences, `clip_sd` what a draw of other clips adds to the
+    mean over all seeds; empty where it isn't known.
+    """
+    header = ["dataset", "metric", "factor", "effect", "ci_low", "ci_high", "p", "p_holm", "n_pairs"]
+    table = [[*header, "n_seeds", "seed_sd", "clip_sd", "kind", "compared"]]
     for row in rows:
-        numbers = [row.effect.effect, row.effect.low, row.effect.high, row.effect.p, row.p_holm]
-        table.append([row.dataset, row.metric, row.factor, *map(number, numbers), str(row.effect.n_pairs)])
+        found = row.effect
+        told = [number(x, _DIGITS) for x in (found.low, found.high, found.p, row.p_holm)]
+        spread = [
+            number(None if x is None else math.sqrt(x), _DIGITS) for x in (found.seed_variance, found.clip_variance)
+        ]
+        place = [row.dataset, row.metric, row.factor]
+        table.append(
+            [*place, number(found.effect), *told, str(found.n_pairs), str(found.n_seeds), *spread, row.kind, row.said]
+        )
     return table
 
 
-def _family(board: Board, metric: str) -> list[Row]:
-    scores = {dataset: _scores(board, dataset, metric) for dataset in board.datasets}
-    rows: dict[str, list[Row]] = {dataset: [] for dataset in (*board.datasets, ALL)}
-    for place, factor in enumerate(board.factors):
-        for level, name in factor.contrasts:
-            parts = []
-            for dataset in board.datasets:
-                found = differences(scores[dataset], place, level)
-                if found:
-                    parts.append(found)
-                    rows[dataset].append(Row(dataset, metric, name, _effect(seed_means(found), [found])))
-            over_all = average([seed_means(part) for part in parts]) if len(parts) > 1 else {}
-            if over_all:
-                rows[ALL].append(Row(ALL, metric, name, _effect(over_all, parts)))
-    return [row for dataset in rows for row in rows[dataset]]
+def _shared(parts: Sequence[Mapping[int, Difference]]) -> set[int]:
+    """The seeds that every data set has which has the comparison at all: a mean over other data sets is another one."""
+    having = [set(part) for part in parts if part]
+    return set.intersection(*having) if len(having) > 1 else set()
 
 
-def _effect(per_seed: Mapping[int, float], parts: Sequence[Mapping[int, Sequence[float]]]) -> Effect:
-    n_pairs = sum(len(pairs) for part in parts for seed, pairs in part.items() if seed in per_seed)
-    return effect(list(per_seed.values()), n_pairs)
+def _of_one(board: Board, dataset: str, part: Measured, asked: Sequence[Comparison]) -> list[Row]:
+    rows = []
+    for metric, by_comparison in part.differences.items():
+        for place, found in enumerate(by_comparison):
+            if found:
+                sums = part.own[metric].at(place) if part.own else None
+                rows.append(_row(board, dataset, metric, asked[place], found, sums))
+    return rows
 
 
-def _scores(board: Board, dataset: str, metric: str) -> Mapping[Cell, float]:
-    scores = {}
-    for run in board.of(dataset):
-        score = run.score("test", metric)
-        if score is not None:
-            scores[Cell(run.levels, (run.fold, board.variant(run)), run.seed)] = score
-    return scores
+def _of_all(
+    board: Board,
+    measured: Mapping[str, Measured],
+    asked: Sequence[Comparison],
+    shared: Mapping[str, Sequence[set[int]]],
+) -> list[Row]:
+    """The mean over the data sets, seed by seed. Each has its own clips, so what they add is added up."""
+    rows = []
+    for metric, place in ((metric, place) for metric in METRICS for place in range(len(asked))):
+        having = [part for part in measured.values() if part.differences[metric][place]]
+        found = {}
+        for seed in shared[metric][place]:
+            each = [part.differences[metric][place][seed] for part in having]
+            found[seed] = Difference(mean([d.value for d in each]), sum(d.n_pairs for d in each))
+        sums = [part.shared[metric].at(place) if part.shared else None for part in having]
+        known = [each for each in sums if each]
+        total = [math.fsum(column) / len(having) ** 2 for column in zip(*known, strict=True)]
+        if found:
+            both = (total[0], total[1]) if len(known) == len(having) else None
+            rows.append(_row(board, ALL, metric, asked[place], found, both))
+    return rows
+
+
+def _row(
+    board: Board,
+    dataset: str,
+    metric: str,
+    asked: Comparison,
+    found: Mapping[int, Difference],
+    sums: tuple[float, float] | None,
+) -> Row:
+    seeds = [seed for seed in board.seeds if seed in found]
+    first = (board.until or {}).get("pilot", 0)
+    pilot = first if first and tuple(seeds[:first]) == board.seeds[:first] else None
+    n_pairs = sum(difference.n_pairs for difference in found.values())
+    influence = _with_sums(*sums, len(seeds)) if sums else None
+    told = effect([found[seed].value for seed in seeds], n_pairs, influence, pilot)
+    return Row(dataset, metric, asked.name, told, asked.kind, asked.said)
+
+
+def _with_sums(total: float, squares: float, seeds: int) -> np.ndarray:
+    """Influences of as many seeds on three clips, with |Σ φ|² and Σ |φ|² as told: all that an effect asks of them.
+
+    One clip moves every seed alike; the other two, a circle over the seeds, add up to nothing.
+    """
+    alike = math.sqrt(total) / seeds
+    apart = math.sqrt(max(0.0, squares / seeds - alike**2))
+    angles = 2 * math.pi * np.arange(seeds) / seeds
+    return np.column_stack([np.full(seeds, alike), apart * np.cos(angles), apart * np.sin(angles)])
+
+
+def _in_order(rows: Sequence[Row]) -> list[Row]:
+    """Factors, then interactions, then single classes; metric by metric, so that a table's rows stand together."""
+    metrics = {metric: place for place, metric in enumerate(METRICS)}
+    tables = {FACTOR: 0, INTERACTION: 1, SINGLE_CLASS: 2}
+    return sorted(rows, key=lambda row: (tables[row.family[0]], metrics.get(row.metric, 0)))
+
+
+def _corrected(rows: Sequence[Row]) -> list[Row]:
+    """Each row with its p corrected for all rows of the table that it is read in."""
+    families: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for place, row in enumerate(rows):
+        families[row.family].append(place)
+    told = list(rows)
+    for places in families.values():
+        corrected = holm([rows[place].effect.p for place in places])
+        for place, p in zip(places, corrected, strict=True):
+            told[place] = replace(rows[place], p_holm=p)
+    return told

@@ -1,190 +1,45 @@
-"""What a leaderboard is about: the runs of one grid with their factor levels, and their scores as tidy rows.
+"""The board of a planned grid, or of all stored runs, from one store or several; and its scores as tidy rows.
 
-A `Board` comes from a grid's plan, or, without one, from all runs of a store: then every component that some
-runs have and others lack is a factor. Only the store is read; states come from stored results and not from
-the plan, which is as old as the last `harness run`. Nothing here formats anything for people.
+Only stores are read; states come from stored results and not from the plan, which is as old as the last `harness run`.
+Several machines that shared a grid have a store each: their plans are united, and each run is taken from where it is
+done. Without a plan every component that some runs have and others lack is a factor.
 """
 
 from __future__ import annotations
 
-import itertools
-import json
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cache, cached_property
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from harness import grammar, index
 from harness.errors import BadInput
-from harness.index import METRICS, SPLITS, Entry, unpacked
+from harness.index import Entry, unpacked
+from harness.leaderboard.board import SCORES, Board, Factor, Run
 from harness.leaderboard.sheets import number
 from harness.settings import spell
-from harness.statistics import mean
 from harness.store import Store
 
-_PLACES = {"root", "annotations", "faces", "bodies"}  # where a copy lies does not make another run of it
-_PLACE = {key: place for place, key in enumerate(itertools.product(SPLITS, METRICS))}  # of a score in an entry
+_SHARED = ("factors", "design", "until", "baseline", "selection")  # what plans of one grid must agree in
 
 
-@dataclass(frozen=True)
-class Factor:
-    """A choice that a grid makes: level 0 is what the others are compared with; the text "" is nothing."""
-
-    name: str
-    levels: tuple[str, ...]
-
-    @property
-    def contrasts(self) -> list[tuple[int, str]]:
-        """Each level above 0 with its name in the ablation: the factor's own where there is just one."""
-        if len(self.levels) == 2:
-            return [(1, self.name)]
-        return [(i, f"{self.name}={text or 'nothing'}") for i, text in enumerate(self.levels) if i]
-
-    @property
-    def marks(self) -> list[str]:
-        """What a table shows for each level: off and on, or names as short as they can be told apart."""
-        if len(self.levels) == 2 and not self.levels[0]:
-            return ["·", "✓"]
-        short = ["+".join(grammar.read(text)) if text else "·" for text in self.levels]
-        return short if len(set(short)) == len(short) else [text or "·" for text in self.levels]
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One run of the board; `entry` is None while nothing of it is stored."""
-
-    run_id: str
-    dataset: str
-    method: str
-    seed: int
-    levels: tuple[int, ...]
-    entry: Entry | None
-    fold: str = ""  # of data sets that have folds
-
-    @property
-    def done(self) -> bool:
-        return self.entry is not None and self.entry.done
-
-    @property
-    def failed(self) -> bool:
-        return self.entry is not None and self.entry.status == "failed"
-
-    def score(self, split: str, metric: str) -> float | None:
-        return self.entry.scores[_PLACE[split, metric]] if self.entry else None
-
-    @property
-    def spec(self) -> dict[str, Any]:
-        """What the run was made with, but for its method and seed."""
-        return unpacked(self.entry.setup) if self.entry else {}
-
-    @property
-    def told(self) -> list[tuple[str, str, Any]]:
-        """What the run's sentinels were told: (sentinel, setting, value)."""
-        sentinels = self.spec.get("sentinels", {})
-        return [(name, key, value) for name, given in sentinels.items() for key, value in given.items()]
-
-    @property
-    def settings(self) -> dict[str, str]:
-        """Everything but the method that shaped the run, flat: `{"train.epochs": "20", …}`."""
-        return _settings(self.entry.setup, self.entry.manifest) if self.entry else {}
-
-
-@cache
-def _settings(setup: str, manifest: str) -> dict[str, str]:
-    spec = unpacked(setup)
-    groups = {name: spec.get(name, {}) for name in ("train", "model", "clips", "face", "data")}
-    groups["model"] = {key: value for key, value in groups["model"].items() if key != "pretrained"}
-    groups["data"] = {key: value for key, value in groups["data"].items() if key not in _PLACES | {"fold"}}
-    flat = {f"{name}.{key}": _spell(v) for name, group in groups.items() for key, v in group.items()}
-    copy = {"data.manifest": manifest} if manifest else {}
-    return flat | copy | {"protocol": _spell(spec.get("protocol"))}
-
-
-@dataclass(frozen=True)
-class Board:
-    """One grid: its factors, and its runs by data set, then in the design's order, then by seed."""
-
-    title: str
-    grid: str | None
-    factors: tuple[Factor, ...]
-    runs: tuple[Run, ...]
-    baseline: str
-    dropped: tuple[dict[str, str], ...]
-    miniatures: frozenset[str]
-    command: str
-
-    @cached_property
-    def done(self) -> list[Run]:
-        return [run for run in self.runs if run.done]
-
-    @cached_property
-    def datasets(self) -> list[str]:
-        return list(dict.fromkeys(run.dataset for run in self.runs))
-
-    def of(self, dataset: str) -> list[Run]:
-        """The finished runs of one data set."""
-        return [run for run in self.done if run.dataset == dataset]
-
-    def entries(self, dataset: str) -> list[Entry]:
-        """What is stored of the finished runs of one data set."""
-        return [run.entry for run in self.done if run.entry and run.dataset == dataset]
-
-    def folds(self, dataset: str) -> list[str]:
-        """The folds of a data set that the board is about; empty for one without folds."""
-        return sorted({run.fold for run in self.runs if run.dataset == dataset and run.fold})
-
-    def per_seed(self, runs: Sequence[Run], metric: str) -> list[float]:
-        """The test scores of one method on one data set: one a seed, the mean of the folds where there are folds.
-
-        A seed that lacks a fold is left out: a mean of other folds would not compare.
-        """
-        scores: dict[int, dict[str, float]] = defaultdict(dict)
-        for run in runs:
-            score = run.score("test", metric) if run.done else None
-            if score is not None:
-                scores[run.seed][run.fold] = score
-        wanted = {run.fold for run in runs}
-        return [mean(list(folds.values())) for folds in scores.values() if set(folds) == wanted]
-
-    def manifests(self, dataset: str) -> list[str]:
-        """Hashes of the copies that the finished runs of a data set were trained on: one, or one a fold."""
-        return sorted({entry.manifest for entry in self.entries(dataset)} - {""})
-
-    def errors(self, dataset: str) -> list[str]:
-        """The sentinels that raised errors in finished runs of a data set."""
-        return sorted({sentinel for entry in self.entries(dataset) for sentinel in entry.wrong()})
-
-    @cached_property
-    def differing(self) -> dict[str, dict[str, list[str]]]:
-        """Per data set, the settings in which its finished runs disagree. Such runs never pair."""
-        return {dataset: self._disagreement(dataset) for dataset in self.datasets}
-
-    def _disagreement(self, dataset: str) -> dict[str, list[str]]:
-        """Folds hold other clips, so runs are only held against those of their own fold."""
-        found: dict[str, set[str]] = defaultdict(set)
-        for fold in self.folds(dataset) or [""]:
-            for key, values in _differing([run for run in self.of(dataset) if run.fold == fold]).items():
-                found[key].update(values)
-        return {key: sorted(values) for key, values in found.items()}
-
-    def variant(self, run: Run) -> str:
-        """The run's values of the settings in which its data set's runs disagree; mostly empty."""
-        keys = self.differing[run.dataset] if run.entry else ()
-        return ", ".join(f"{key}={run.settings.get(key, 'unset')}" for key in keys)
-
-
-def load(store: Store, grid: str | None) -> Board:
-    """The board of a planned grid, or of the whole store. Raises `BadInput` where nothing can be shown."""
-    plan = store.read_plan(grid) if grid else None
-    board = _from_plan(store, plan) if plan else _from_store(store)
+def load(stores: Sequence[Store], grid: str | None) -> Board:
+    """The board of a planned grid, or of all runs. Raises `BadInput` where nothing can be shown."""
+    plan = _united(stores, grid) if grid else None
+    found = _found(stores)
+    board = _from_plan(stores[0], found, plan) if plan else _from_stores(found)
+    where = ", ".join(str(store.root) for store in stores)
     if not board.runs:
-        raise BadInput(str(store.root), "holds no runs", "train some: harness run")
+        raise BadInput(where, "holds no runs", "train some: harness run")
     if not board.done:
         why = next((": " + run.entry.error for run in board.runs if run.entry and run.failed), "")
         mend = "train them: harness run" if not why else "mend that, then harness run trains them again"
-        raise BadInput(str(store.root), f"none of {len(board.runs)} runs is done{why}", mend)
+        raise BadInput(where, f"none of {len(board.runs)} runs is done{why}", mend)
     return board
+
+
+def of_plan(store: Store, plan: Mapping[str, Any]) -> Board:
+    """The board of a plan at hand, whatever is done of it."""
+    return _from_plan(store, _found([store]), plan)
 
 
 def tidy(board: Board) -> Iterator[list[str]]:
@@ -195,19 +50,70 @@ def tidy(board: Board) -> Iterator[list[str]]:
     for run in board.done:
         place = [run.run_id, run.dataset, run.method, *map(str, run.levels), str(run.seed)]
         last = [run.fold] * folded
-        for split, metric in _PLACE:
+        for split, metric in SCORES:
             if (score := run.score(split, metric)) is not None:
                 yield [*place, split, metric, number(score), *last]
 
 
-def _from_plan(store: Store, plan: Mapping[str, Any]) -> Board:
-    name = plan["grid"]
+# ── stores ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class _Stored(NamedTuple):
+    """A run of some store, and whether another one holds other results of it."""
+
+    entry: Entry
+    store: Store
+    disputed: bool
+
+
+def _found(stores: Sequence[Store]) -> dict[tuple[str, str], _Stored]:
+    """Every stored run, from the first store that has it done; where none has, from the first that tells most."""
+    found: dict[tuple[str, str], _Stored] = {}
+    for store in stores:
+        for place, entry in index.entries(store).items():
+            known = found.get(place)
+            if known is None or _told(entry) > _told(known.entry):
+                found[place] = _Stored(entry, store, False)
+            elif entry.done and known.entry.scores != entry.scores:
+                found[place] = known._replace(disputed=True)
+    return found
+
+
+def _told(entry: Entry) -> int:
+    return 2 if entry.done else int(entry.status == "failed")
+
+
+def _united(stores: Sequence[Store], grid: str) -> Mapping[str, Any]:
+    """The grid's plan, with the runs of all stores that have one. Raises `BadInput` where those are of other grids."""
+    having = [store for store in stores if (store.root / "plans" / f"{grid}.json").exists()] or list(stores[:1])
+    first, *others = [(store, store.read_plan(grid)) for store in having]
+    plan = dict(first[1])
+    for store, other in others:
+        differing = [key for key in _SHARED if other.get(key) != plan.get(key)]
+        if differing:
+            what = f"its plan of {grid!r} has other {', '.join(differing)} than that of {first[0].root}"
+            raise BadInput(str(store.root), what, "report them apart, or plan one grid file in both: harness plan")
+        known = {(row["dataset"], row["run_id"]) for row in plan["runs"]}
+        plan["runs"] = plan["runs"] + [row for row in other["runs"] if (row["dataset"], row["run_id"]) not in known]
+        for key in ("dropped", "miniatures"):
+            plan[key] = plan.get(key, []) + [row for row in other.get(key, []) if row not in plan.get(key, [])]
+    return plan
+
+
+# ── boards ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _from_plan(first: Store, found: Mapping[tuple[str, str], _Stored], plan: Mapping[str, Any]) -> Board:
+    name, rows = plan["grid"], plan["runs"]
     factors = tuple(Factor(f["name"], tuple(f["levels"])) for f in plan["factors"])
-    runs, entries = [], index.entries(store)
-    for row in plan["runs"]:
+    runs, disputed = [], []
+    for row in rows:
         levels = tuple(int(row["levels"].get(factor.name, 0)) for factor in factors)
-        entry = entries.get((row["dataset"], row["run_id"]))
-        runs.append(Run(row["run_id"], row["dataset"], row["method"], row["seed"], levels, entry, row.get("fold", "")))
+        stored = found.get((row["dataset"], row["run_id"]))
+        folder = (stored.store if stored else first).folder(row["dataset"], row["run_id"])
+        told = (row["run_id"], row["dataset"], row["method"], row["seed"], levels)
+        runs.append(Run(*told, stored.entry if stored else None, folder, row.get("fold", "")))
+        disputed += [row["run_id"]] if stored and stored.disputed else []
     baseline = plan.get("baseline", "")
     if not factors:
         factors, runs, baseline = _by_components(runs)
@@ -215,20 +121,24 @@ def _from_plan(store: Store, plan: Mapping[str, Any]) -> Board:
         title=plan.get("title") or f"Grid {name}",
         grid=name,
         factors=factors,
-        runs=_sorted(runs, [row["dataset"] for row in plan["runs"]]),
+        runs=_sorted(runs, [row["dataset"] for row in rows]),
         baseline=baseline,
         dropped=tuple(plan.get("dropped", ())),
         miniatures=_miniatures(runs) | frozenset(plan.get("miniatures", ())),
         command=plan.get("command") or f"harness run --grid grids/{name}.toml",
+        seeds=tuple(dict.fromkeys(row["seed"] for row in rows)),
+        design=plan.get("design"),
+        until=plan.get("until"),
+        disputed=tuple(sorted(disputed)),
     )
 
 
-def _from_store(store: Store) -> Board:
-    found = [
-        Run(e.run_id, e.dataset, e.method, e.seed, (), e, unpacked(e.setup).get("data", {}).get("fold", ""))
-        for e in index.entries(store).values()
+def _from_stores(found: Mapping[tuple[str, str], _Stored]) -> Board:
+    runs = [
+        Run(e.run_id, e.dataset, e.method, e.seed, (), e, store.folder(e.dataset, e.run_id), _fold(e))
+        for e, store, _ in found.values()
     ]
-    factors, runs, baseline = _by_components(found)
+    factors, runs, baseline = _by_components(runs)
     return Board(
         title="All stored runs",
         grid=None,
@@ -238,7 +148,13 @@ def _from_store(store: Store) -> Board:
         dropped=(),
         miniatures=_miniatures(runs),
         command="",
+        seeds=tuple(sorted({run.seed for run in runs})),
+        disputed=tuple(sorted(run_id for (_, run_id), stored in found.items() if stored.disputed)),
     )
+
+
+def _fold(entry: Entry) -> str:
+    return unpacked(entry.setup).get("data", {}).get("fold", "")
 
 
 def _by_components(runs: Sequence[Run]) -> tuple[tuple[Factor, ...], list[Run], str]:
@@ -275,19 +191,3 @@ def _sorted(runs: Iterable[Run], datasets: Sequence[str]) -> tuple[Run, ...]:
 
 def _miniatures(runs: Iterable[Run]) -> frozenset[str]:
     return frozenset(run.dataset for run in runs if run.spec.get("data", {}).get("miniature"))
-
-
-def _differing(runs: Sequence[Run]) -> dict[str, list[str]]:
-    told = settings_of(runs)
-    keys = sorted({key for settings in told for key in settings})
-    values = {key: {settings.get(key, "unset") for settings in told} for key in keys}
-    return {key: sorted(found) for key, found in values.items() if len(found) > 1}
-
-
-def settings_of(runs: Iterable[Run]) -> list[dict[str, str]]:
-    """The settings of stored runs, those that many share only once."""
-    return [_settings(*shared) for shared in dict.fromkeys((r.entry.setup, r.entry.manifest) for r in runs if r.entry)]
-
-
-def _spell(value: Any) -> str:
-    return json.dumps(value, sort_keys=True) if isinstance(value, dict) else spell(value)

@@ -36,6 +36,6 @@ _FORMULA = ("=", "+", "-", "@")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(inf|nan)", re.ASCII)
 
 
-def number(value: float | None) -> str:
-    """Ten digits: more than any score has, fewer than where processors disagree. Empty for None."""
-    return "" if value is None else f"{value:.10g}"
+def number(value: float | None, digits: int = 10) -> str:
+    """As many digits as are the same on every processor: ten of a score, which is more than it has. Empty for None."""
+    return "" if value is None else f"{value:.{digits}g}"

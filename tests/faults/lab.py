@@ -147,7 +147,7 @@ def result_of(runs: Path) -> dict[str, Any]:
 
 def folder_of(runs: Path) -> Path:
     """The folder of a store's only run, finished or not."""
-    (path,) = {path.parent for path in runs.glob("*/[!.]*/*")}
+    (path,) = {path.parent for path in runs.glob("[!.]*/[!.]*/*")}
     return path
 
 

@@ -1,0 +1,118 @@
+"""Two leaderboard folders: which runs each has, their mean scores, and whether their effects say the same."""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.errors import BadInput
+from harness.statistics import LEVEL, mean
+from harness.store import read_json
+
+_LOWER_IS_BETTER = ("ece",)
+
+
+@dataclass
+class _Board:
+    """A folder as it is read: test scores by data set, method and metric; run ids by data set, method and seed."""
+
+    scores: dict[tuple[str, str, str], list[float]] = field(default_factory=lambda: defaultdict(list))
+    runs: dict[tuple[str, str], dict[tuple[str, str], str]] = field(default_factory=lambda: defaultdict(dict))
+    copies: dict[str, dict[str, Any]] = field(default_factory=dict)
+    effects: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
+
+
+def compare(first: Path, second: Path) -> dict[str, Any]:
+    """The comparison but for its names; `runs` says of each method which seeds are done, and which are missing."""
+    boards = [_read(folder) for folder in (first, second)]
+    a, b = boards
+    rows = [
+        {"of": list(cell), "values": [mean(a.scores[cell]), mean(b.scores[cell])], "same_data": _same(boards, cell[0])}
+        for cell in a.scores
+        if cell in b.scores
+    ]
+    datasets = dict.fromkeys(cell[0] for cell in a.scores if cell in b.scores)
+    alone = [sorted({f"{d} {m}" for d, m in one.runs if (d, m) not in other.runs}) for one, other in ((a, b), (b, a))]
+    return {
+        "copies": {name: [board.copies.get(name, {}).get("manifests", []) for board in boards] for name in datasets},
+        "alarms": [
+            {name: fact["errors"] for name, fact in board.copies.items() if fact.get("errors")} for board in boards
+        ],
+        "runs": list(_runs(boards)),
+        "scores": rows,
+        "alone": alone,
+        "effects": list(_effects(boards)),
+    }
+
+
+def _read(folder: Path) -> _Board:
+    board, path = _Board(), folder / "results.csv"
+    try:
+        for row in _rows(path):
+            board.runs[row["dataset"], row["method"]][row["seed"], row.get("fold") or ""] = row["run_id"]
+            if row["split"] == "test":
+                board.scores[row["dataset"], row["method"], row["metric"]].append(float(row["value"]))
+        path = folder / "ablation.csv"
+        for row in _rows(path) if path.is_file() else ():
+            board.effects[row["dataset"], row["metric"], row["factor"]] = _effect(row)
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
+        raise BadInput(str(path), f"is no such table of a leaderboard ({error})", "write it again: report") from error
+    if (folder / "copies.json").exists():
+        board.copies = read_json(folder / "copies.json")
+    return board
+
+
+def _rows(path: Path) -> Iterator[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        yield from csv.DictReader(file)
+
+
+def _effect(row: Mapping[str, str]) -> dict[str, Any]:
+    low, high, p = (float(row[name]) if row[name] else None for name in ("ci_low", "ci_high", "p_holm"))
+    effect = float(row["effect"])
+    better = effect < 0 if row["metric"] in _LOWER_IS_BETTER else effect > 0
+    word = "can't tell" if p is None or p >= 1 - LEVEL else "helps" if better else "hurts"
+    return {"effect": effect, "low": low, "high": high, "word": word}
+
+
+def _same(boards: list[_Board], dataset: str) -> bool:
+    first, second = (board.copies.get(dataset, {}).get("manifests") for board in boards)
+    return bool(first) and first == second
+
+
+def _runs(boards: list[_Board]) -> Iterator[dict[str, Any]]:
+    """Of each method of either: the seeds (and folds) done and missing, and how many runs are the same.
+
+    Missing in a leaderboard is what its other methods of the data set have: it failed, or was not trained. A run id is
+    an address of all that decides the numbers, so the same id is the same data and settings.
+    """
+    asked: list[dict[str, set[tuple[str, str]]]] = [defaultdict(set) for _ in boards]
+    for board, seeds in zip(boards, asked, strict=True):
+        for (dataset, _), found in board.runs.items():
+            seeds[dataset] |= set(found)
+    for cell in dict.fromkeys(cell for board in boards for cell in board.runs):
+        done = [board.runs.get(cell, {}) for board in boards]
+        missing = [seeds[cell[0]] - set(have) for seeds, have in zip(asked, done, strict=True)]
+        yield {
+            "of": list(cell),
+            "done": [_seeds(have) for have in done],
+            "missing": [_seeds(lacking) for lacking in missing],
+            "same": sum(done[1].get(seed) == run_id for seed, run_id in done[0].items()),
+        }
+
+
+def _seeds(seeds: Iterable[tuple[str, str]]) -> list[str]:
+    """Seeds, each with its fold where the data set has folds, in the order of numbers."""
+    ordered = sorted(seeds, key=lambda seed: (int(seed[0]), seed[1]))
+    return [f"{seed} fold {fold}" if fold else seed for seed, fold in ordered]
+
+
+def _effects(boards: list[_Board]) -> Iterator[dict[str, Any]]:
+    for key in dict.fromkeys(key for board in boards for key in board.effects):
+        found = [board.effects.get(key) for board in boards]
+        words = [effect["word"] if effect else None for effect in found]
+        yield {"of": list(key), "effects": found, "agree": words[0] == words[1] if None not in words else None}

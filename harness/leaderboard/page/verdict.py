@@ -1,0 +1,144 @@
+"""What the page says first: the question, the answer in words, and how sure it is.
+
+All of it is in the HTML itself, so that it can be read without a script and printed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+from harness.leaderboard.ablation import ALL, Row
+from harness.leaderboard.board import Board
+from harness.leaderboard.comparisons import FACTOR
+from harness.leaderboard.markdown import points
+from harness.leaderboard.page.markup import Markup, join, link, listed, name, tag
+from harness.leaderboard.wording import MINIATURE, all_values, primary, selections
+from harness.statistics import LEVEL
+from harness.words import plural
+
+MEANING = {
+    "war": "WAR: share of clips that are right",
+    "uar": "UAR: mean recall of the classes",
+    "f1": "F1: mean over the classes",
+    "ece": "ECE: calibration error, where less is better",
+}
+_SELECTION = {
+    "val": "In every run the epoch was chosen on validation clips; the test clips were read once, at that epoch.",
+    "last": "The last epoch of a run is reported; no clips chose it.",
+    "oracle": "ORACLE: the epoch was chosen on the test clips themselves, so every score is too high.",
+}
+_HOW_SURE = (
+    f"How sure: with {100 * LEVEL:.0f} % confidence the true effect lies between the two numbers of points in "
+    "brackets. “Helps” and “hurts” hold after correction for the number of effects that were looked at; “can't tell” "
+    "means that these runs can't tell the effect from nothing, not that there is none."
+)
+_SEEDS_ONLY = (
+    "° marks an interval that carries only what other seeds would have changed, since runs behind it have no "
+    "predictions that can be read; all others also carry what other test clips would have."
+)
+
+
+def opening(board: Board, headings: Mapping[str, str]) -> Markup:
+    """What was tried, and what must not be overlooked in its numbers."""
+    asked = "Which of these choices change how well emotions are recognised? " if board.factors else ""
+    methods = plural(len({run.method for run in board.runs}), "method")
+    seeds = plural(len({run.seed for run in board.runs}), "seed")
+    sets = [name(headings[dataset]) for dataset in board.datasets]
+    state = f"{len(board.done):,} of {plural(len(board.runs), 'run')} {'is' if len(board.runs) == 1 else 'are'} done."
+    chosen = [_SELECTION.get(kind, f"Epochs were chosen by {kind}.") for kind in selections(board.done)]
+    size = [f"{methods} × {plural(len(sets), 'data set')} (", *listed(sets), f") × {seeds}; {state} "]
+    return join([*map(_warning, _warnings(board)), tag("p", asked, size, " ".join(chosen))])
+
+
+def answer(
+    board: Board, rows: Sequence[Row], headings: Mapping[str, str], least: Mapping[tuple[str, str], float]
+) -> Markup:
+    """The verdict in the metric that most data sets are reported by. `least` is what could have been found."""
+    metric = primary(board, ALL)
+    family = [row for row in rows if row.kind == FACTOR and row.metric == metric]
+    if not board.factors:
+        return tag("p", "There is one method only, so there is nothing to compare.")
+    if not family:
+        return tag("p", "No two finished runs differ in one factor only, so there is nothing to compare yet.")
+    found = [tag("li", _finding(row, headings)) for row in family if row.sure]
+    parts = [
+        tag("p", _over_all(family, metric), class_="lead"),
+        *([tag("ul", found, class_="answers")] if found else []),
+    ]
+    could = [tag("span", name(headings[d]), f" {100 * size:.1f}") for (d, m), size in least.items() if m == metric]
+    if could:
+        parts.append(tag("p", "An effect of fewer points than these would mostly go unseen: ", listed(could), "."))
+    return join(parts)
+
+
+def _finding(row: Row, headings: Mapping[str, str]) -> list[str]:
+    where = "over all data sets, " if row.dataset == ALL else "on "
+    size = f" by {100 * abs(row.effect.effect):.1f} points [{span(row)}]"
+    return [
+        tag("strong", name(row.factor), f" {row.word} ", where, link(to_runs(row), name(headings[row.dataset]))),
+        size, " (", name(row.said), ")",
+    ]  # fmt: skip
+
+
+def how_sure(board: Board, rows: Sequence[Row]) -> Iterator[str]:
+    """What intervals and words mean, and how it was decided how many seeds there are."""
+    yield _HOW_SURE
+    if any(map(seeds_only, rows)):
+        yield _SEEDS_ONLY
+    if board.until:
+        yield (
+            f"Seeds were added until intervals were expected to be no wider than {100 * board.until['width']:.1f} "
+            f"points; where all of the first {board.until['pilot']} seeds are done, their spread alone makes the "
+            "interval (Stein's rule)."
+        )
+
+
+def span(row: Row) -> str:
+    """The interval of an effect, in points."""
+    low, high = row.effect.low, row.effect.high
+    if low is None or high is None:
+        return "no interval"
+    return f"{points(low)} to {points(high)}" + "°" * seeds_only(row)
+
+
+def seeds_only(row: Row) -> bool:
+    """Whether the interval lacks the clips' part."""
+    return row.effect.low is not None and row.effect.clip_variance is None
+
+
+def to_runs(row: Row) -> dict[str, str]:
+    """Where the runs behind an effect are shown."""
+    return {"behind": row.factor} | ({} if row.dataset == ALL else {"dataset": row.dataset})
+
+
+def _over_all(family: Sequence[Row], metric: str) -> str:
+    words = Counter(row.word for row in family)
+    title, _, meaning = MEANING[metric].partition(": ")
+    of = f"Of {plural(len(family), 'effect')} on {title} ({meaning})"
+    told = [f"{words[word]} {verb}" for word, verb in (("helps", "help"), ("hurts", "hurt")) if words[word]]
+    if not told:
+        return f"{of}, none can be told from nothing with these runs."
+    unsure = words["can't tell"]
+    return f"{of}, {' and '.join(told)}" + (f"; {unsure} can't be told from nothing." if unsure else ".")
+
+
+def _warnings(board: Board) -> Iterator[str]:
+    small = ", ".join(dataset for dataset in board.datasets if dataset in board.miniatures)
+    if small:
+        yield f"Rendered miniatures: {small}. " + MINIATURE.format(names=small)
+    if (limit := all_values(board.done, "train.limit")) not in ("", "0"):
+        yield f"Smoke test: trained on at most {limit} clips a class. The scores mean nothing."
+    wrong = sum(bool(run.entry and run.entry.errors) for run in board.done)
+    if wrong:
+        yield f"{plural(wrong, 'finished run')} raised errors: their scores don't mean what the tables say."
+    for dataset, differing in board.differing.items():
+        if differing:
+            which = "; ".join(f"{key}: {' or '.join(values)}" for key, values in differing.items())
+            yield f"The runs on {dataset} disagree in their settings or data ({which}); such runs are not compared."
+    if board.disputed:
+        yield f"{plural(len(board.disputed), 'run')} stand in several stores with different results."
+
+
+def _warning(text: str) -> Markup:
+    return tag("p", text, class_="warning", role="note")

@@ -1,0 +1,80 @@
+"""What the page says first: what was asked, what must not be overlooked, and the answer in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from harness import design
+from harness.leaderboard.ablation import ALL, Row
+from harness.leaderboard.board import Board
+from harness.leaderboard.comparisons import FACTOR, comparisons
+from harness.leaderboard.markdown import escape, points, table
+from harness.leaderboard.summary import Summary
+from harness.leaderboard.wording import MINIATURE, all_values, heading, primary, selections
+from harness.words import plural
+
+_SELECTION = {
+    "val": "The epoch was chosen on `val`; `test` was read once, at that epoch.",
+    "last": "The last epoch is reported; no split chose it.",
+    "oracle": "**Oracle selection: the epoch was chosen on `test` itself, so every score is too high.**",
+}
+
+
+def opening(board: Board, rows: Sequence[Row], found: Summary) -> Iterator[str]:
+    yield f"# {escape(board.title)}"
+    methods = len({run.method for run in board.runs})
+    size = f"{plural(methods, 'method')} × {plural(len(board.datasets), 'data set')}"
+    seeds = plural(len({run.seed for run in board.runs}), "seed")
+    verb = "is" if len(board.runs) == 1 else "are"
+    state = f"{len(board.done):,} of {plural(len(board.runs), 'run')} {verb} done"
+    words = " ".join(_SELECTION.get(kind, escape(kind)) for kind in selections(board.done))
+    yield f"{size} × {seeds}: {state}. {words} Scores are percent, mean ± standard deviation over seeds."
+    yield from _warnings(board)
+    if board.factors:
+        asked = comparisons(board)
+        yield table(
+            ["factor", "what is compared"], [[escape(c.name), escape(c.said)] for c in asked if c.kind == FACTOR]
+        )
+        yield "\n".join(f"- {line}" for line in _answer(board, rows, found))
+    if board.baseline:
+        yield f"{'The baseline' if board.factors else 'The one method'} is {escape(board.baseline)}."
+    if board.design and board.factors:
+        yield "\n".join(["The design:", "", *(f"- {escape(line)}" for line in design.in_words(board.design))])
+
+
+def _warnings(board: Board) -> Iterator[str]:
+    small = ", ".join(escape(name) for name in board.datasets if name in board.miniatures)
+    if small:
+        yield f"> **Rendered miniatures: {small}.** {MINIATURE.format(names=small)}"
+    if (limit := all_values(board.done, "train.limit")) not in ("", "0"):
+        yield f"> **Smoke test: trained on at most {escape(limit)} clips a class.** The scores mean nothing."
+    if board.disputed:
+        names = escape(", ".join(board.disputed))
+        yield f"> **The results of {names} differ between stores:** the first store that was given counts."
+
+
+def _answer(board: Board, rows: Sequence[Row], found: Summary) -> Iterator[str]:
+    """A line for each data set, in the metric that it is reported by, and one for the mean over them."""
+    asked = [dataset for dataset in (*board.datasets, ALL) if dataset != ALL or len(board.datasets) > 1]
+    for dataset in asked:
+        metric = primary(board, dataset)
+        mine = [r for r in rows if r.dataset == dataset and r.family == (FACTOR, metric)]
+        where = f"On {escape(heading(board, dataset))}" if dataset != ALL else f"Over {escape(heading(board, ALL))}"
+        if not mine:
+            yield f"{where} there is nothing to compare yet."
+            continue
+        seeds = plural(min(row.effect.n_seeds for row in mine), "seed")
+        least = found.least.get((dataset, metric))
+        sure = [row for row in mine if row.sure]
+        told = "; ".join(f"{escape(row.factor)} {row.word}: {_size(row)}" for row in sure)
+        rest = "no other factor's effect" if sure else f"no factor's effect on {metric.upper()}"
+        unsure = f"{rest} can be told from nothing with {seeds}" if len(sure) < len(mine) else ""
+        size = points(least or 0.0).lstrip("+")
+        power = f" An effect of {size} points would be found four times in five." if least else ""
+        yield f"{where} " + "; ".join(filter(None, [told, unsure])) + "." + power
+
+
+def _size(row: Row) -> str:
+    low, high = row.effect.low, row.effect.high
+    between = "" if low is None or high is None else f" (95 % interval {points(low)} to {points(high)})"
+    return f"{points(row.effect.effect)} points of {row.metric.upper()}{between}"

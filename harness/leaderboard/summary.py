@@ -1,0 +1,164 @@
+"""What a board comes to beyond single effects: how methods stand over all data sets, what scores vary with, the
+smallest effect that could have been found, and what is published.
+
+Methods are held against each other only where their runs are complete: a mean or a rank over other data sets or seeds
+would be another number. Which estimators, and why, stands in `harness.statistics`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.leaderboard.ablation import ALL, Ablation, Row
+from harness.leaderboard.board import Board
+from harness.leaderboard.comparisons import FACTOR
+from harness.leaderboard.published import Published, published
+from harness.leaderboard.wording import SHOWN
+from harness.statistics import (
+    LEVEL,
+    Estimate,
+    Ranks,
+    Split,
+    average_ranks,
+    detectable,
+    interquartile_mean,
+    mean,
+    probability_of_improvement,
+    variance_split,
+)
+
+POWER = 0.8  # of the smallest effect that is told
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One method over all data sets. `better` is how often it beats the baseline; None for the baseline itself."""
+
+    method: str
+    levels: tuple[int, ...]
+    middle: Estimate
+    better: Estimate | None
+
+
+@dataclass(frozen=True)
+class Standings:
+    """The complete methods by one metric, in the design's order; ranks need two data sets."""
+
+    methods: tuple[Standing, ...]
+    ranks: Ranks | None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """`seeds` are those that the standings are over, `lacking` the methods left out of them for want of runs, and
+    `disagreeing` the data sets whose runs disagree in their settings, for which there are no standings at all.
+
+    `splits` and `least` (the smallest effect of a factor that would be found with a power of 80 % after correction) are
+    by data set, or `all`, and metric. `unread` are the runs whose predictions are missing or can't be used.
+    """
+
+    seeds: tuple[int, ...]
+    lacking: tuple[str, ...]
+    disagreeing: tuple[str, ...]
+    standings: Mapping[str, Standings]
+    splits: Mapping[tuple[str, str], Split]
+    least: Mapping[tuple[str, str], float]
+    published: Mapping[str, tuple[Published, ...]]
+    unread: frozenset[str]
+
+
+def summary(board: Board, found: Ablation) -> Summary:
+    disagreeing = tuple(dataset for dataset in board.datasets if board.differing[dataset])
+    scores = {} if disagreeing else {metric: _scores(board, metric) for metric in SHOWN}
+    planned = _planned(board)
+    complete = {method for method in planned if all(method in of for of in scores.values())} if scores else set()
+    tables = {metric: {m: of[m] for m in planned if m in complete} for metric, of in scores.items()}
+    return Summary(
+        seeds=_seeds(board),
+        lacking=tuple(method for method in planned if method not in complete) if scores else (),
+        disagreeing=disagreeing,
+        standings={metric: _standings(table, planned) for metric, table in tables.items() if table},
+        splits=_splits(board, tables, found),
+        least=_least(found.rows),
+        published={dataset: known for dataset in board.datasets if (known := published(dataset))},
+        unread=found.unread,
+    )
+
+
+Table = dict[str, np.ndarray]  # by method, its scores [data sets, seeds]
+
+
+def _seeds(board: Board) -> tuple[int, ...]:
+    """The seeds that are planned for every data set."""
+    planned = [{run.seed for run in board.runs if run.dataset == dataset} for dataset in board.datasets]
+    return tuple(seed for seed in board.seeds if all(seed in seeds for seeds in planned))
+
+
+def _planned(board: Board) -> dict[str, tuple[int, ...]]:
+    """Every method with its levels, in the design's order."""
+    return {run.method: run.levels for run in board.runs}
+
+
+def _scores(board: Board, metric: str) -> Table:
+    """The scores of the methods that have one for every data set and seed."""
+    seeds, found = _seeds(board), {}
+    parts = [
+        {method: board.per_seed(runs, metric) for (method, _), runs in board.methods(dataset).items()}
+        for dataset in board.datasets
+    ]
+    for method in _planned(board):
+        rows = [part.get(method, {}) for part in parts]
+        if seeds and all(seed in row for row in rows for seed in seeds):
+            found[method] = np.array([[row[seed] for seed in seeds] for row in rows])
+    return found
+
+
+def _standings(table: Table, levels: Mapping[str, tuple[int, ...]]) -> Standings:
+    baseline = next((method for method in table if not any(levels[method])), None)
+    methods = []
+    told = {method: scores.tolist() for method, scores in table.items()}
+    for method, scores in told.items():
+        better = probability_of_improvement(scores, told[baseline]) if baseline and method != baseline else None
+        methods.append(Standing(method, levels[method], interquartile_mean(scores), better))
+    blocks = np.array([scores.mean(1) for scores in table.values()]).T
+    return Standings(tuple(methods), average_ranks(blocks) if min(blocks.shape) > 1 else None)
+
+
+def _splits(board: Board, tables: Mapping[str, Table], found: Ablation) -> dict[tuple[str, str], Split]:
+    splits = {}
+    for metric, table in tables.items():
+        if not table:
+            continue
+        scores = np.array(list(table.values())).transpose(1, 0, 2)
+        parts = {dataset: scores[place : place + 1] for place, dataset in enumerate(board.datasets)}
+        drawn = [found.drawn.get((dataset, metric)) for dataset in board.datasets]
+        clips = dict(zip(board.datasets, drawn, strict=True))
+        if len(parts) > 1:
+            parts[ALL] = scores
+            clips[ALL] = None if None in drawn else mean([each for each in drawn if each is not None])
+        for dataset, part in parts.items():
+            if split := variance_split(part, clips[dataset]):
+                splits[dataset, metric] = split
+    return splits
+
+
+def _least(rows: Sequence[Row]) -> dict[tuple[str, str], float]:
+    """By the variances of the factors' effects, averaged since few seeds estimate each but roughly.
+
+    Corrected as strictly as Holm's first step does it: for as many effects as the table has.
+    """
+    least = {}
+    for dataset, metric in dict.fromkeys((row.dataset, row.metric) for row in rows if row.metric in SHOWN):
+        table = [row for row in rows if row.family == (FACTOR, metric) and row.effect.p is not None]
+        mine = [row.effect for row in table if row.dataset == dataset]
+        if mine:
+            seed = mean([effect.seed_variance or 0.0 for effect in mine])
+            clips = mean([effect.clip_variance or 0.0 for effect in mine])
+            level = 1 - (1 - LEVEL) / len(table)
+            found = detectable(seed, clips, min(effect.n_seeds for effect in mine), level, POWER)
+            if found is not None:
+                least[dataset, metric] = found
+    return least

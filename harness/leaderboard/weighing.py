@@ -1,0 +1,65 @@
+"""How the runs of one data set and seed are weighed against each other for each comparison.
+
+Only runs of one block (fold, settings) are ever weighed against each other. A seed's difference is the mean over its
+blocks, each as often as it has pairs.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+
+from harness.design import Levels
+from harness.leaderboard.board import Board, Run
+from harness.leaderboard.comparisons import Comparison, Weights
+
+Block = tuple[str, str]  # fold, and what differs in the settings
+
+
+class Weighing(NamedTuple):
+    """Of some runs: their weights `[comparisons, runs]`, and of how many pairs each comparison is the mean `[…]`."""
+
+    weights: np.ndarray
+    n_pairs: np.ndarray
+
+
+class Weigher:
+    """Weighs runs for a board's comparisons. Most seeds have the same runs, so most weighings are made once."""
+
+    def __init__(self, board: Board, comparisons: Sequence[Comparison]) -> None:
+        self.board, self.comparisons = board, comparisons
+        self._weighing = cache(self._weigh)
+        self._contrast = Weights(board)
+
+    def __call__(self, runs: Sequence[Run], known: Sequence[bool]) -> Weighing:
+        """Runs that aren't known have weight 0, and nothing is compared with them."""
+        cells = [((run.fold, self.board.variant(run)), run.levels) for run in runs]
+        return self._weighing(tuple(cell if there else None for cell, there in zip(cells, known, strict=True)))
+
+    def _weigh(self, cells: tuple[tuple[Block, Levels] | None, ...]) -> Weighing:
+        blocks: dict[Block, dict[Levels, int]] = defaultdict(dict)
+        for place, cell in enumerate(cells):
+            if cell:
+                blocks[cell[0]][cell[1]] = place
+        weights, n_pairs = np.zeros((len(self.comparisons), len(cells))), np.zeros(len(self.comparisons), int)
+        for row, comparison in enumerate(self.comparisons):
+            parts = [(block, self._contrast(comparison, frozenset(block))) for block in blocks.values()]
+            n_pairs[row] = sum(contrast.n_pairs for _, contrast in parts)
+            for block, contrast in parts:
+                for levels, weight in contrast.weights.items():
+                    weights[row, block[levels]] = weight * contrast.n_pairs / n_pairs[row]
+        return Weighing(weights, n_pairs)
+
+
+def by_seed(board: Board, dataset: str) -> Iterator[tuple[int, list[Run]]]:
+    """The finished runs of a data set, seed by seed in the plan's order."""
+    found: dict[int, list[Run]] = defaultdict(list)
+    for run in board.of(dataset):
+        found[run.seed].append(run)
+    for seed in board.seeds:
+        if seed in found:
+            yield seed, found[seed]

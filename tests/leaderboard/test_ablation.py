@@ -1,0 +1,294 @@
+"""Effects from stored runs, against the same effects reckoned by hand from all predictions at once."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import predicted
+import pytest
+from predicted import CLASSES, demo
+from test_leaderboard import plan_of, save_run
+
+from harness import scores
+from harness.leaderboard import paired
+from harness.leaderboard.ablation import Ablation, Row, ablation
+from harness.leaderboard.results import load
+from harness.statistics import effect, holm, influence, recall_influence
+from harness.store import Store
+
+SEEDS = (0, 1, 2)
+
+
+def of(store: Store) -> Ablation:
+    return ablation(load([store], "demo"))
+
+
+def row_of(found: Ablation, dataset: str, metric: str, factor: str) -> Row:
+    (row,) = [row for row in found.rows if (row.dataset, row.metric, row.factor) == (dataset, metric, factor)]
+    return row
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return demo(tmp_path_factory.mktemp("ablation"))
+
+
+@pytest.fixture(scope="module")
+def found(store: Store) -> Ablation:
+    return of(store)
+
+
+# ── by hand ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def cells(dataset: str, seed: int) -> dict[tuple[int, ...], dict[str, Any]]:
+    plan = plan_of([dataset], [seed])
+    return {tuple(row["levels"].values()): row for row in plan["runs"]}
+
+
+def mean_pair(dataset: str, seed: int, of_run: Any) -> Any:
+    """The effect of moco: the mean over the pairs of one seed."""
+    rows = cells(dataset, seed)
+    return np.mean([of_run(rows[a, b, 1]) - of_run(rows[a, b, 0]) for a, b in ((0, 0), (1, 0), (1, 1))], axis=0)
+
+
+def score(metric: str) -> Any:
+    return lambda row: getattr(scores, metric)(*predicted.of(row)[::-1])
+
+
+def clips(metric: str) -> Any:
+    return lambda row: influence(metric, *predicted.of(row)[::-1])
+
+
+@pytest.mark.parametrize("metric", ["war", "uar", "f1", "ece"])
+def test_an_effect_carries_seeds_and_clips_as_all_predictions_at_once_give_them(found: Ablation, metric: str) -> None:
+    each = [mean_pair("caer", seed, score(metric)) for seed in SEEDS]
+    contributed = np.array([mean_pair("caer", seed, clips(metric)) for seed in SEEDS])
+    wanted = effect(each, 9, contributed)
+    told = row_of(found, "caer", metric, "moco").effect
+    assert told.clip_variance == pytest.approx(wanted.clip_variance, abs=1e-15)
+    assert told.clip_variance or metric == "ece"  # whose part is cut at 0 here
+    assert (told.effect, told.low, told.high, told.p) == pytest.approx(
+        (wanted.effect, wanted.low, wanted.high, wanted.p)
+    )
+    assert (told.n_pairs, told.n_seeds) == (9, 3)
+
+
+def test_over_all_data_sets_each_has_its_own_clips(found: Ablation) -> None:
+    each = [np.mean([mean_pair(d, seed, score("war")) for d in ("caer", "raer")]) for seed in SEEDS]
+    contributed = np.array(
+        [np.concatenate([mean_pair(d, seed, clips("war")) / 2 for d in ("caer", "raer")]) for seed in SEEDS]
+    )
+    wanted, told = effect(each, 18, contributed), row_of(found, "all", "war", "moco").effect
+    assert told.clip_variance == pytest.approx(wanted.clip_variance)
+    assert (told.effect, told.low, told.high) == pytest.approx((wanted.effect, wanted.low, wanted.high))
+
+
+def test_a_class_has_the_effect_on_its_own_recall(found: Ablation) -> None:
+    for label, name in enumerate(CLASSES):
+
+        def recall(row: dict[str, Any], label: int = label) -> float:
+            labels, probabilities = predicted.of(row)
+            return float((probabilities.argmax(1) == label)[labels == label].mean())
+
+        def moved(row: dict[str, Any], label: int = label) -> np.ndarray:
+            labels, probabilities = predicted.of(row)
+            return recall_influence(probabilities, labels, label)
+
+        each = [mean_pair("caer", seed, recall) for seed in SEEDS]
+        wanted = effect(each, 9, np.array([mean_pair("caer", seed, moved) for seed in SEEDS]))
+        told = row_of(found, "caer", f"recall:{name}", "moco").effect
+        assert (told.effect, told.low, told.high) == pytest.approx((wanted.effect, wanted.low, wanted.high))
+    assert not [row for row in found.rows if row.dataset == "all" and row.metric.startswith("recall:")]
+
+
+def test_an_interaction_is_a_difference_of_differences(found: Ablation) -> None:
+    each = []
+    for seed in SEEDS:
+        war = {levels: score("war")(row) for levels, row in cells("caer", seed).items()}
+        each.append((war[1, 0, 1] - war[1, 0, 0]) - (war[0, 0, 1] - war[0, 0, 0]))
+    told = row_of(found, "caer", "war", "ldl:moco")
+    assert told.kind == "interaction" and told.effect.n_pairs == 3
+    assert told.effect.effect == pytest.approx(np.mean(each))
+    factors = {row.factor for row in found.rows if row.kind == "interaction"}
+    assert factors == {"ldl:moco", "warmup:moco"}  # warm-up without ldl there is none
+
+
+def test_what_is_compared_is_spelled_out(found: Ablation, tmp_path: Path) -> None:
+    said = {row.factor: row.said for row in found.rows}
+    assert said["ldl"] == "ldl(temperature=0.1) instead of lsr(epsilon=0.05)"
+    assert said["moco"] == "with moco against without"
+    assert said["ldl:moco"] == "what moco does with ldl(temperature=0.1), less what it does with lsr(epsilon=0.05)"
+    levels = ["ldl(detach=false,temperature=0.1)", "ldl(detach=false,temperature=0.5)", ""]
+    rows = of(predicted.store(tmp_path, plan_of(["caer"], [0, 1], {"ldl": levels}))).rows
+    assert {row.said for row in rows} == {
+        "ldl(temperature=0.5) instead of ldl(temperature=0.1)",
+        "without ldl(detach=false,temperature=0.1) against with",
+    }
+
+
+def test_p_values_are_corrected_over_the_table_that_a_row_is_read_in(found: Ablation) -> None:
+    tables = [[r for r in found.rows if r.kind == kind and r.metric == "war"] for kind in ("factor", "interaction")]
+    tables.append([r for r in found.rows if r.metric.startswith("recall:") and r.dataset == "raer"])
+    for table in tables:
+        assert len(table) > 2
+        assert [row.p_holm for row in table] == holm([row.effect.p for row in table])
+
+
+# ── what may be missing ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def without_clips(found: Ablation) -> set[tuple[str, str, str]]:
+    return {(r.dataset, r.metric, r.factor) for r in found.rows if r.effect.clip_variance is None}
+
+
+@pytest.mark.parametrize("damage", ["gone", "cut off", "other classes"])
+def test_a_run_without_predictions_costs_only_the_clips_part_of_what_needs_it(
+    store: Store, found: Ablation, tmp_path: Path, damage: str
+) -> None:
+    assert not without_clips(found) and not found.unread
+    other = demo(tmp_path)
+    gone = next(row for row in plan_of(["caer"], [1])["runs"] if tuple(row["levels"].values()) == (1, 1, 0))
+    path = tmp_path / "caer" / gone["run_id"] / "predictions.parquet"
+    if damage == "gone":
+        path.unlink()
+    elif damage == "cut off":
+        path.write_bytes(path.read_bytes()[:500])
+    else:
+        labels, probabilities = predicted.of(gone)
+        predicted.write(path.parent, labels, np.column_stack([probabilities, np.zeros(len(labels))]))
+    again = of(other)
+    assert again.unread == {gone["run_id"]}
+    touched = set(itertools.product(("caer", "all"), ("war", "uar", "f1", "ece"), ("warmup", "moco", "warmup:moco")))
+    assert without_clips(again) == touched
+    for row in again.rows:
+        before = row_of(found, row.dataset, row.metric, row.factor)
+        if row.metric.startswith("recall:") and row.dataset == "caer" and row.factor in ("warmup", "moco"):
+            continue
+        assert row.effect.effect == before.effect.effect
+        if (row.dataset, row.metric, row.factor) in touched:
+            bare = effect([0.0, 1.0, 2.0], 1)
+            assert (row.effect.freedom, row.effect.n_pairs) == (bare.freedom, before.effect.n_pairs)
+        else:
+            assert row.effect == before.effect
+    assert row_of(again, "caer", "recall:Sad", "ldl").effect.n_seeds == 3
+    assert row_of(again, "caer", "recall:Sad", "moco").effect.n_seeds == (3 if damage == "gone" else 2)
+
+
+def test_a_store_without_any_predictions_has_effects_of_the_seeds_alone(found: Ablation, tmp_path: Path) -> None:
+    store = demo(tmp_path)
+    for path in tmp_path.rglob("predictions.parquet"):
+        path.unlink()
+    bare = of(store)
+    assert len(bare.unread) == 36 and not [row for row in bare.rows if row.metric.startswith("recall:")]
+    assert all(row.effect.clip_variance is None and row.effect.low is not None for row in bare.rows)
+    told, before = row_of(bare, "all", "uar", "ldl").effect, row_of(found, "all", "uar", "ldl").effect
+    assert (told.effect, told.seed_variance) == (before.effect, before.seed_variance)
+
+
+def test_clips_are_told_apart_by_their_ids_and_not_by_their_order(found: Ablation, tmp_path: Path) -> None:
+    store = demo(tmp_path)
+    for place, row in enumerate(plan_of(["caer", "raer"], list(SEEDS))["runs"]):
+        order = np.random.default_rng(place).permutation(predicted.CLIPS)
+        labels, probabilities = predicted.of(row)
+        folder = tmp_path / row["dataset"] / row["run_id"]
+        predicted.write(folder, labels[order], probabilities[order], [f"test/{clip:03}" for clip in order])
+    for row in of(store).rows:
+        before = row_of(found, row.dataset, row.metric, row.factor)
+        assert row.effect.clip_variance == pytest.approx(before.effect.clip_variance, abs=1e-15)
+
+
+def test_runs_are_read_a_few_at_once_with_the_same_result(
+    store: Store, found: Ablation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paired, "_TOGETHER", 2)
+    for row in of(store).rows:
+        before = row_of(found, row.dataset, row.metric, row.factor)
+        assert (row.effect.effect, row.effect.n_pairs) == (before.effect.effect, before.effect.n_pairs)
+        assert row.effect.clip_variance == pytest.approx(before.effect.clip_variance, abs=1e-15)
+
+
+def test_seeds_that_a_data_set_lacks_are_left_out_of_the_mean_and_of_its_clips(tmp_path: Path) -> None:
+    plan = plan_of(["caer", "raer"], [0, 1, 2])
+    plan["runs"] = [row for row in plan["runs"] if row["dataset"] == "caer" or row["seed"] < 2]
+    some = of(predicted.store(tmp_path / "some", plan))
+    both = of(demo(tmp_path / "both", seeds=(0, 1)))
+    assert row_of(some, "caer", "war", "moco").effect.n_seeds == 3
+    told, wanted = (row_of(each, "all", "war", "moco").effect for each in (some, both))
+    assert told.n_seeds == 2 and told.effect == wanted.effect
+    assert told.clip_variance == pytest.approx(wanted.clip_variance, abs=1e-15)
+
+
+# ── designs ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_fraction_without_pairs_gives_its_effects_by_contrasts(tmp_path: Path) -> None:
+    levels = {name: ["", name] for name in ("moco", "mixup", "dc")}
+    plan = plan_of(["caer"], [0, 1, 2], levels)
+    plan["runs"] = [row for row in plan["runs"] if sum(row["levels"].values()) % 2 == 0]
+    plan["design"] = {
+        "kind": "fractional",
+        "factors": list(levels),
+        "nested": {},
+        "wanted": 3,
+        "resolution": 3,
+        "fraction": list(levels),
+        "words": [list(levels)],
+        "aliases": [["moco", "mixup×dc"]],
+    }
+    planted = {"moco": -0.04, "mixup": 0.03, "dc": 0.0}
+    for row in plan["runs"]:
+        gain = sum(planted[name] * level for name, level in row["levels"].items())
+        save_run(tmp_path, row, 0.5 + 0.01 * row["seed"] + gain)
+    store = Store(tmp_path)
+    store.write_plan("demo", plan)
+    found = of(store)
+    assert {row.factor: row.effect.effect for row in found.rows if row.metric == "war"} == pytest.approx(planted)
+
+
+def test_seeds_that_steins_rule_added_count_with_the_pilots_spread(tmp_path: Path) -> None:
+    seeds = [3, 0, 1, 2, 4]
+    plan = plan_of(["caer"], seeds) | {"until": {"pilot": 2, "width": 0.02}}
+    plan["runs"].sort(key=lambda row: seeds.index(row["seed"]))
+    found = of(predicted.store(tmp_path, plan))
+    each = [mean_pair("caer", seed, score("war")) for seed in seeds]
+    contributed = np.array([mean_pair("caer", seed, clips("war")) for seed in seeds])
+    wanted, told = effect(each, 15, contributed, pilot=2), row_of(found, "caer", "war", "moco").effect
+    assert (told.low, told.high, told.seed_variance) == pytest.approx((wanted.low, wanted.high, wanted.seed_variance))
+    (tmp_path / "caer" / plan["runs"][0]["run_id"] / "result.json").unlink()  # one of the pilot's
+    lacking = row_of(of(Store(tmp_path)), "caer", "war", "ldl").effect
+    assert lacking.n_seeds == 5
+    for row in plan["runs"]:
+        if row["seed"] == 3:
+            (tmp_path / "caer" / row["run_id"] / "result.json").unlink(missing_ok=True)
+    without = row_of(of(Store(tmp_path)), "caer", "war", "moco").effect
+    assert without.seed_variance == pytest.approx(effect(each[1:], 12).seed_variance)
+
+
+def test_folds_are_blocks_with_clips_of_their_own(tmp_path: Path) -> None:
+    def folded(row: dict[str, Any], fold: str) -> dict[str, Any]:
+        return {**row, "run_id": f"{row['run_id']}-{fold}", "fold": fold}
+
+    plan = plan_of(["caer"], list(SEEDS))
+    plan["runs"] = [folded(row, fold) for row in plan["runs"] for fold in ("1", "2")]
+    for row in plan["runs"]:
+        ids = [f"test/{row['fold']}/{clip}" for clip in range(predicted.CLIPS)]
+        predicted.save(tmp_path, row, ids, {"data": {"fingerprint": row["fold"], "fold": row["fold"]}})
+    store = Store(tmp_path)
+    store.write_plan("demo", plan)
+    told = row_of(of(store), "caer", "war", "moco").effect
+
+    def in_fold(of_run: Any, fold: str) -> Any:
+        return lambda row: of_run(folded(row, fold))
+
+    parts = [[mean_pair("caer", s, in_fold(score("war"), fold)) for fold in ("1", "2")] for s in SEEDS]
+    moved = [
+        np.concatenate([mean_pair("caer", s, in_fold(clips("war"), fold)) / 2 for fold in ("1", "2")]) for s in SEEDS
+    ]
+    wanted = effect([float(np.mean(part)) for part in parts], 18, np.array(moved))
+    assert (told.n_pairs, told.n_seeds) == (18, 3)
+    assert (told.effect, told.low, told.high) == pytest.approx((wanted.effect, wanted.low, wanted.high))
+    assert told.clip_variance == pytest.approx(wanted.clip_variance, abs=1e-15)
