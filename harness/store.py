@@ -1,6 +1,7 @@
 """The run store: a folder a run, plain files in it, and nothing else to believe.
 
     RUNS/<dataset>/<run_id>/   spec.json environment.json history.jsonl alarms.jsonl predictions.parquet result.json
+    RUNS/.thumbnails/          small pictures of test clips, of miniatures only
     RUNS/plans/<grid>.json     the resolved design of each grid that was planned here: cells, levels, run ids
 
 Both halves of the product meet here, so this room knows no torch. Every file appears whole or not at all
@@ -9,6 +10,7 @@ Both halves of the product meet here, so this room knows no torch. Every file ap
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import threading
@@ -184,6 +186,11 @@ class Store:
             mend = nearest(run, known) if known else "give --runs, or train some: harness run"
             raise BadInput(run, f"no such run in {self.root}", mend)
         raise BadInput(run, f"names {len(matches)} runs", "give more of the run id: " + matches[0].run_id)
+
+    def thumbnail(self, dataset: str, clip_id: str) -> Path:
+        """Where a small picture of a test clip lies, if there is one; any clip id makes a file name."""
+        name = hashlib.sha256(clip_id.encode(errors="backslashreplace")).hexdigest()[:16]
+        return self.root / ".thumbnails" / dataset / f"{name}.jpg"
 
     def write_plan(self, grid: str, plan: Mapping[str, Any]) -> None:
         try:

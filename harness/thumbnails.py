@@ -5,7 +5,6 @@ Only of miniatures: a leaderboard is sent around, and the faces of a licensed da
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,22 +21,17 @@ HEIGHT = 72  # pixels
 
 
 def keep(store: Store, copy: Copy) -> None:
-    """Writes what is not there yet: `RUNS/.thumbnails/<dataset>/<name>.jpg`, the middle frame of each test clip.
+    """Writes what is not there yet (`Store.thumbnail`): the middle frame of each test clip.
 
     Raises `Unwritable`.
     """
     if not copy.miniature:
         return
     for clip in copy.scan.clips:
-        path = store.root / ".thumbnails" / copy.adapter.name / f"{name_of(clip.id)}.jpg"
+        path = store.thumbnail(copy.adapter.name, clip.id)
         if clip.split == "test" and not path.exists():
             with suppress(Unreadable):  # the run counts it and tells
                 write_bytes(path, _picture(copy.adapter.root, clip))
-
-
-def name_of(clip_id: str) -> str:
-    """A file name that any clip id can have."""
-    return hashlib.sha256(clip_id.encode(errors="backslashreplace")).hexdigest()[:16]
 
 
 def _picture(root: Path, clip: Clip) -> bytes:

@@ -16,7 +16,7 @@ import predicted
 import pytest
 from test_leaderboard import files, plan_of, save_run
 
-from harness.leaderboard import report
+from harness.leaderboard import figures, report
 from harness.leaderboard.paper import escape
 from harness.store import Store
 
@@ -68,7 +68,7 @@ try:
     locale.setlocale(locale.LC_ALL, "")
 except locale.Error:
     pass  # a machine without it
-from harness.leaderboard import report
+from harness.leaderboard import figures, report
 from harness.store import Store
 report([Store({str(store.root)!r})], "demo", Path("out"))
 heavy = {{"torch", "accelerate", "open_clip", "torchvision", "datasets"}} & set(sys.modules)
@@ -240,6 +240,15 @@ def test_text_for_latex_is_text() -> None:
         r"a\_b \& 5\% \{x\} \#1 \$y\$ \textasciicircum{}\textasciitilde{}\textbackslash{}"
     )
     assert escape("é [-]") == "[U+00E9] {[}{-}{]}"
+
+
+def test_more_methods_than_fit_in_a_picture_are_ranked_without_one(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(figures, "MOST_RANKED", 5)
+    page = report([store], "demo", tmp_path / "out").read_text()
+    assert not (tmp_path / "out" / figures.RANKS).exists() and "WAR rank" in page
+    assert "No picture of the ranks: more than" in page
 
 
 def test_figures_of_an_earlier_report_do_not_stay(out: Path, tmp_path: Path) -> None:

@@ -214,7 +214,7 @@ def test_thumbnails_are_in_the_page_for_miniatures_only(tmp_path, miniature):
     store = demo(tmp_path, ["caer"], [0])
     for path in (tmp_path / "caer").glob("*/spec.json"):
         change(path, data={"fingerprint": "x", "miniature": miniature})
-    folder = tmp_path / "thumbnails" / "caer"
+    folder = tmp_path / ".thumbnails" / "caer"
     folder.mkdir(parents=True)
     for clip in range(CLIPS):
         name = hashlib.sha256(f"test/{clip:03}".encode()).hexdigest()[:16]

@@ -204,7 +204,7 @@ def test_thumbnails_are_seen_beside_their_clips(browser, tmp_path):
     store = demo(tmp_path, ["caer"], [0])
     for path in (tmp_path / "caer").glob("*/spec.json"):
         path.write_text(json.dumps({**json.loads(path.read_text()), "data": {"miniature": True}}))
-    folder = tmp_path / "thumbnails" / "caer"
+    folder = tmp_path / ".thumbnails" / "caer"
     folder.mkdir(parents=True)
     for clip in range(CLIPS):
         name = hashlib.sha256(f"test/{clip:03}".encode()).hexdigest()[:16]

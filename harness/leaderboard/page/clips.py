@@ -6,9 +6,7 @@ Predictions are added up run by run, so memory grows with the clips and not with
 from __future__ import annotations
 
 import base64
-import hashlib
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +14,7 @@ import numpy as np
 from harness.leaderboard import predictions
 from harness.leaderboard.markdown import plain
 from harness.leaderboard.predictions import Predictions
+from harness.store import Store
 from harness.words import plural
 
 PICTURED = 24  # the hardest clips of a data set that are shown with a picture
@@ -86,18 +85,14 @@ class Clips:
         self._tally["balance"] = self._tally["here"] = 0
 
 
-def pictures(clips: Clips, dataset: str, stores: Iterable[Path]) -> tuple[dict[int, str], str]:
-    """Pictures of the hardest clips as data: URIs, by place, and a word on those that there are not.
-
-    A store may hold `.thumbnails/<data set>/`, JPEGs that are named by the first 16 digits of the clip id's SHA-256.
-    """
-    folders = [folder for root in stores if (folder := root / ".thumbnails" / dataset).is_dir()]
-    if not folders:
+def pictures(clips: Clips, dataset: str, stores: Sequence[Store]) -> tuple[dict[int, str], str]:
+    """Pictures of the hardest clips as data: URIs, by place, and a word on those that there are not."""
+    if not any(store.thumbnail(dataset, "").parent.is_dir() for store in stores):
         return {}, "There are no thumbnails in this store."
     wanted, found, unfit = clips.hardest(PICTURED), {}, 0
     for place in wanted:
-        name = hashlib.sha256(clips.named(place).encode(errors="backslashreplace")).hexdigest()[:16] + ".jpg"
-        data = next((path.read_bytes() for folder in folders if (path := folder / name).is_file()), None)
+        paths = (store.thumbnail(dataset, clips.named(place)) for store in stores)
+        data = next((path.read_bytes() for path in paths if path.is_file()), None)
         if data is not None and data.startswith(_JPEG) and len(data) <= _LARGEST:
             found[place] = "data:image/jpeg;base64," + base64.b64encode(data).decode()
         unfit += data is not None and place not in found

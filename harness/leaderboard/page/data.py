@@ -89,7 +89,8 @@ def _clips(board: Board, dataset: str, clips: Clips) -> dict[str, Any]:
     found: dict[int, str] = {}
     word = "Only clips of rendered miniatures have thumbnails, so that no licensed face travels with this page."
     if dataset in board.miniatures:
-        found, word = pictures(clips, dataset, dict.fromkeys(run.folder.parents[1] for run in board.of(dataset)))
+        stores = list(map(Store, dict.fromkeys(run.folder.parents[1] for run in board.of(dataset))))
+        found, word = pictures(clips, dataset, stores)
     return {
         "classes": list(map(plain, clips.classes)),
         "rows": clips.rows(),

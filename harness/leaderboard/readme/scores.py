@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from harness.leaderboard.ablation import ALL
 from harness.leaderboard.board import Board, Run
-from harness.leaderboard.figures import RANKS
+from harness.leaderboard.figures import MOST_RANKED, RANKS
 from harness.leaderboard.markdown import escape, spread, table
 from harness.leaderboard.summary import Standings, Summary
 from harness.leaderboard.wording import SHOWN, heading, primary
@@ -97,6 +97,8 @@ def methods(board: Board, found: Summary, figures: Collection[str]) -> Iterator[
         yield from _ranks_in_words(found.standings)
     if RANKS in figures:
         yield f"![Average ranks of the methods; a bar joins those that can't be told apart]({RANKS})"
+    elif any(each.ranks for each in found.standings.values()):
+        yield f"No picture of the ranks: more than {MOST_RANKED} methods don't fit in one."
     if found.lacking:
         yield f"{plural(len(found.lacking), 'method')} left out for want of runs: {escape(some(found.lacking))}."
 
