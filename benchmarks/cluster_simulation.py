@@ -27,6 +27,7 @@ import random
 import statistics
 import sys
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -48,7 +49,7 @@ SAVE_EVERY = 60.0  # seconds between two checkpoints
 SAVING = 15  # requests that a checkpoint takes: its folder, two files written whole, an old one removed
 STAGGER = 30.0  # seconds over which the scheduler starts the tasks
 GRACE = 30.0  # seconds from a scheduler's warning to its SIGKILL
-TOLD = ("workers", "runs", "minutes", "latency_ms", "capacity", "speaking", "leaving")
+OPTIONS = ("workers", "runs", "minutes", "latency_ms", "capacity", "speaking", "leaving")
 DATASETS = ("caer", "daisee", "raer")
 
 
@@ -61,18 +62,15 @@ class Cluster:
         self.server = Server(self.world, options.latency_ms / 1000, options.capacity)
         self.store = SimulatedStore(Place(self.server, "runs"))
         self.runs = runs_of(options.runs)
-        self.seconds = dict(zip(self.runs_ids(), times(options, self.rng), strict=True))
+        self.seconds = dict(zip((run.run_id for run in self.runs), times(options, self.rng), strict=True))
         self.failing = {run_id for run_id in self.seconds if self.rng.random() < options.failing}
         self.ended: dict[str, float] = {}  # when the result was written
         self.last = False
         self.twice = self.kills = self.preemptions = 0
-        self.busy = self.trained = self.worked = 0.0  # seconds: in `execute`, not lost of it, of processes in all
+        self.trained = self.worked = 0.0  # seconds that were trained and not lost, and of processes in all
         self.starting = list[float]()  # from the start of a process to its first run
         self.counted = Counter[str]()
         self.processes: dict[int, Process] = {}
-
-    def runs_ids(self) -> list[str]:
-        return [run.run_id for run in self.runs]
 
     def simulate(self) -> None:
         self._replace_what_waits()
@@ -141,13 +139,11 @@ class Cluster:
         speaks = self.options.speaking or process.node == 0
         launch = Launch(rank=0, local_rank=0, world=1, local_world=1, worker=int(not speaks), since=1)
         board = SimpleNamespace(silent=not speaks, finished=lambda result, alarms: self.counted.update(["told"]))
-        try:
-            waited_for = claiming.Awaited(self.store, todo, launch)
-            for run in waited_for.begun:
-                (waited_for.folder(run) / "checkpoint").exists()
+        waited_for = claiming.Awaited(self.store, todo, launch)
+        for run in waited_for.begun:  # `schedule.run` says how many go on from a checkpoint
+            (waited_for.folder(run) / "checkpoint").exists()
+        with suppress(KeyboardInterrupt):
             claiming.claim(Trainer(self, process), waited_for, board, leaves=self.options.leaving and not self.last)
-        except KeyboardInterrupt:
-            self.world.sleep(GRACE)  # it is ended meanwhile
         ended.set()
 
     def _write(self, path: Place, chunks: Any) -> None:
@@ -192,35 +188,32 @@ class Trainer:
         return 1
 
     def execute(self, run: Any, folder: Place, viewer: Any, commit: Any) -> dict[str, Any]:
-        cluster, world, began = self.cluster, self.cluster.world, self.cluster.world.now
+        cluster = self.cluster
         if not self.runs:
-            cluster.starting.append(began - self.process.began)
+            cluster.starting.append(cluster.world.now - self.process.began)
         self.runs += 1
         writer = Writer(folder, commit, writes=True)
         writer.begin(run.spec, {})
         saved = max((place.name for place in (folder / "checkpoint").glob("*-*")), default="0-0")
         done, whole = float(saved.partition("-")[0]), cluster.seconds[run.run_id]
         epoch, last = whole / EPOCHS, done
-        try:
-            while done < whole:
-                step = min(epoch - done % epoch + 1e-6, last + SAVE_EVERY - done, whole - done)
-                asked = self.process.asked.wait(step)
-                done += step
-                if asked or done >= last + SAVE_EVERY:
-                    self._save(writer, folder, done)
-                    cluster.trained += done - last
-                    last = done
-                elif done < whole:
-                    writer.history([])
-                if asked:
-                    raise KeyboardInterrupt
-            status = "failed" if run.run_id in cluster.failing else "done"
-            result = {"run_id": run.run_id, "status": status, "alarms": 0}
-            writer.end(result, [], None if status == "failed" else b"")
-            cluster.trained += done - last
-            return result
-        finally:
-            cluster.busy += world.now - began
+        while done < whole - 1e-6:
+            began = cluster.world.now
+            asked = self.process.asked.wait(min(epoch - done % epoch + 1e-6, last + SAVE_EVERY - done, whole - done))
+            done += cluster.world.now - began
+            if asked or done >= last + SAVE_EVERY - 1e-6:
+                self._save(writer, folder, done)
+                cluster.trained += done - last
+                last = done
+            elif done < whole - 1e-6:
+                writer.history([])
+            if asked:
+                raise KeyboardInterrupt
+        status = "failed" if run.run_id in cluster.failing else "done"
+        result = {"run_id": run.run_id, "status": status, "alarms": 0}
+        writer.end(result, [], None if status == "failed" else b"")
+        cluster.trained += done - last
+        return result
 
     def _save(self, writer: Writer, folder: Place, done: float) -> None:
         writer.check()
@@ -273,10 +266,7 @@ def report(cluster: Cluster) -> dict[str, Any]:
     ends = sorted(cluster.ended.values())
     requests, claims = sum(server.requests.values()), max(cluster.counted["claims"], 1)
     return {
-        **{
-            name: getattr(options, name)
-            for name in ("workers", "runs", "minutes", "latency_ms", "capacity", "speaking")
-        },
+        **{name: getattr(options, name) for name in OPTIONS},
         "ended": len(ends),
         "ended_twice": cluster.twice,
         "killed": cluster.kills,

@@ -48,6 +48,7 @@ class Soak:
         self.acts, self.exits = Counter[str](), Counter[str]()
         self.wrong: list[str] = []
         self.compared = self.rounds = 0
+        self.deaf = 0  # how a command ends that was told to stop before it could listen
 
     @property
     def runs(self) -> Path:
@@ -111,7 +112,11 @@ class Soak:
         command.wait()
 
     def tell(self, command: subprocess.Popen) -> None:
-        command.send_signal(self.chance.choice((signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)))
+        number = self.chance.choice((signal.SIGTERM, signal.SIGINT, signal.SIGUSR1))
+        if not listens(command.pid):  # Python itself is being loaded, or cleans up: a signal ends it, as any process
+            self.deaf = -number
+            self.acts["told before it listened"] += 1
+        command.send_signal(number)
         try:
             command.wait(LEAVING)
         except subprocess.TimeoutExpired:
@@ -141,8 +146,9 @@ class Soak:
 
     def ended(self, code: int) -> None:
         self.exits[str(code)] += 1
-        if code not in EXITS:
+        if code not in (*EXITS, self.deaf):
             self.wrong.append(f"exit code {code}: {self.said()}")
+        self.deaf = 0
         if code == 0:
             self.compare()
 
@@ -164,6 +170,15 @@ def children(pid: int) -> list[int]:
         return [int(word) for word in found.read_text().split()]
     except OSError:
         return []
+
+
+def listens(pid: int) -> bool:
+    """Whether a process has the handlers of `harness.signals`, of which that for SIGALRM comes last."""
+    try:
+        caught = Path(f"/proc/{pid}/status").read_text().partition("SigCgt:")[2].split()[0]
+    except (OSError, IndexError):
+        return False
+    return bool(int(caught, 16) >> (signal.SIGALRM - 1) & 1)
 
 
 def tell(pid: int, number: int) -> None:

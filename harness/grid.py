@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness import design, grammar, plugins, presets, protocol
+from harness import config, design, grammar, plugins, presets, protocol
 from harness.errors import BadInput, nearest
 from harness.grammar import Incompatible, Method
 from harness.overrides import check_felt, override, renamed
@@ -39,6 +39,7 @@ class Grid:
     """A checked grid. `sections` holds the settings of `protocol.GROUPS`, `data` those of each data set,
     `sentinels` those of the sentinels that were told something.
 
+    `origins` say where the root of each data set comes from (`config.origin`; empty: nowhere, it is the miniature's),
     `defaults` are the settings of components that the file's sections and `--set` give to all methods; `design` is
     what the plan stores of how levels were combined (`harness.design.as_json`).
     """
@@ -52,6 +53,7 @@ class Grid:
     design: dict[str, Any]
     sections: dict[str, Any]
     data: dict[str, Any]
+    origins: dict[str, str]
     sentinels: dict[str, Any]
     defaults: dict[str, Any]
     selected: frozenset[tuple[str, str, int]] | None = field(default=None)
@@ -105,6 +107,8 @@ def build(name: str, raw: Mapping[str, Any], overrides: Sequence[str] = (), *, t
         for group, values in TINY.items():
             sections[group].update({key: v for key, v in values.items() if f"{group}.{key}" not in changed})
     datasets, seeds = _names(raw, "datasets", name), _seeds(raw, name)
+    own = config.load()
+    placed = config.completed(data, datasets, own)
     chosen = _design(raw, name)
     factors = {key: _levels(key, value) for key, value in _table(raw, "factors", name).items()}
     methods = _Methods(raw.get("baseline", ""), factors, components, name)
@@ -121,7 +125,8 @@ def build(name: str, raw: Mapping[str, Any], overrides: Sequence[str] = (), *, t
         dropped=tuple(dropped),
         design=design.as_json(layout),
         sections={group: parse(cls, sections[group], group) for group, cls in protocol.GROUPS.items()},
-        data={key: _data_settings(key, data.get(key, {})) for key in dict.fromkeys([*datasets, *data])},
+        data={key: _data_settings(key, placed[key]) for key in dict.fromkeys([*datasets, *data])},
+        origins={key: config.origin(key, data, changed, own) for key in datasets},
         sentinels={key: _sentinel_settings(key, values) for key, values in watched.items()},
         defaults=components,
     )

@@ -144,9 +144,9 @@ def test_whatever_changes_the_index_says_what_the_files_say(seed: int, tmp_path:
 
 @pytest.mark.parametrize("grid", ["demo", None])
 def test_a_leaderboard_is_the_same_with_and_without_an_index(grid: str | None, tmp_path: Path, store: Store) -> None:
-    without = files(report(bare(store, tmp_path / "bare"), grid, tmp_path / "without").parent)
+    without = files(report([bare(store, tmp_path / "bare")], grid, tmp_path / "without").parent)
     for _ in range(2):
-        assert files(report(store, grid, tmp_path / "with").parent) == without
+        assert files(report([store], grid, tmp_path / "with").parent) == without
     assert (store.root / index.FILE).exists()
 
 

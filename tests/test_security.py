@@ -621,7 +621,7 @@ def test_no_name_in_a_run_store_becomes_markup_or_breaks_a_table(name: str, tmp_
     for status in ("done", "failed"):
         stored(tmp_path / "runs", name, status)
     planned(tmp_path / "runs", name)
-    page = report(Store(tmp_path / "runs"), "demo", tmp_path / "out").read_text(encoding="utf-8")
+    page = report([Store(tmp_path / "runs")], "demo", tmp_path / "out").read_text(encoding="utf-8")
     prose = re.sub(r"(?ms)^(`{3,})$.*?^\1$", "", page)
     assert "```" not in prose and len(page) - len(prose) > 20
     assert not re.search(r"(?<!\\)<|(?<!\\)&(?!nbsp)|(?<![\\!])\[(?!results|ablation|[+−0-9])", prose)
@@ -636,7 +636,7 @@ def test_no_name_in_a_run_store_becomes_markup_or_breaks_a_table(name: str, tmp_
 def test_no_cell_of_a_table_file_is_a_formula_or_breaks_its_row(name: str, tmp_path: Path) -> None:
     stored(tmp_path / "runs", name)
     planned(tmp_path / "runs", name)
-    report(Store(tmp_path / "runs"), "demo", tmp_path / "out")
+    report([Store(tmp_path / "runs")], "demo", tmp_path / "out")
     for file in ("results.csv", "ablation.csv"):
         text = (tmp_path / "out" / file).read_bytes().decode()
         header, *rows = csv.reader(io.StringIO(text, newline=""))

@@ -101,7 +101,8 @@ def test_a_grid_is_trained_until_its_intervals_are_narrow(cache: Path, tmp_path:
     assert "6 of 6 runs done" in unreached.said and (tmp_path / "out" / "README.md").exists()
 
 
-def test_a_small_pilot_is_bad_input(tmp_path: Path) -> None:
+def test_a_small_pilot_is_bad_input(cache: Path, tmp_path: Path) -> None:
+    cache.mkdir(exist_ok=True)
     words = ["run", "--datasets", "caer", "--methods", "prompt,prompt+lsr", "--seeds", "0,1", "--tiny"]
     refused = harness(*words, "--until", "ci<1", "--runs", tmp_path / "runs")
     assert refused.code == 2 and "has 2 seeds" in refused.said and not (tmp_path / "runs").exists()

@@ -12,15 +12,13 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from harness.index import METRICS
 from harness.leaderboard.board import Board
 from harness.leaderboard.comparisons import FACTOR, INTERACTION, Comparison, comparisons
 from harness.leaderboard.paired import Difference, Measured, class_of, from_scores, measure
 from harness.leaderboard.sheets import number
 from harness.leaderboard.weighing import Weigher
-from harness.statistics import LEVEL, Effect, effect, holm, mean
+from harness.statistics import LEVEL, Effect, effect, holm, mean, shared_variance
 
 ALL = "all"
 SINGLE_CLASS = "class"
@@ -163,20 +161,9 @@ def _row(
     first = (board.until or {}).get("pilot", 0)
     pilot = first if first and tuple(seeds[:first]) == board.seeds[:first] else None
     n_pairs = sum(difference.n_pairs for difference in found.values())
-    influence = _with_sums(*sums, len(seeds)) if sums else None
-    told = effect([found[seed].value for seed in seeds], n_pairs, influence, pilot)
+    of_clips = shared_variance(*sums, len(seeds)) if sums else None
+    told = effect([found[seed].value for seed in seeds], n_pairs, of_clips, pilot)
     return Row(dataset, metric, asked.name, told, asked.kind, asked.said)
-
-
-def _with_sums(total: float, squares: float, seeds: int) -> np.ndarray:
-    """Influences of as many seeds on three clips, with |Σ φ|² and Σ |φ|² as told: all that an effect asks of them.
-
-    One clip moves every seed alike; the other two, a circle over the seeds, add up to nothing.
-    """
-    alike = math.sqrt(total) / seeds
-    apart = math.sqrt(max(0.0, squares / seeds - alike**2))
-    angles = 2 * math.pi * np.arange(seeds) / seeds
-    return np.column_stack([np.full(seeds, alike), apart * np.cos(angles), apart * np.sin(angles)])
 
 
 def _in_order(rows: Sequence[Row]) -> list[Row]:

@@ -6,7 +6,7 @@ is shown by simulation in docs/statistics.md.
 
 from harness.statistics.bootstrap import Estimate, interquartile_mean, probability_of_improvement
 from harness.statistics.clips import influence, recall_influence
-from harness.statistics.effects import LEVEL, Effect, effect
+from harness.statistics.effects import LEVEL, Effect, effect, shared_variance
 from harness.statistics.numbers import deviation, mean
 from harness.statistics.power import detectable, seeds_needed, stein
 from harness.statistics.pvalues import holm, mcnemar
@@ -31,6 +31,7 @@ __all__ = [
     "probability_of_improvement",
     "recall_influence",
     "seeds_needed",
+    "shared_variance",
     "stein",
     "variance_split",
 ]

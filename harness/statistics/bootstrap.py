@@ -15,6 +15,7 @@ import numpy as np
 from harness.statistics.effects import LEVEL
 
 DRAWS = 2000
+_TOGETHER = 10**6  # drawn scores that are in memory at once
 _SEED = 0  # of the draws, so that the same runs give the same table
 
 
@@ -50,12 +51,18 @@ Strata = list[tuple[np.ndarray, ...]]
 
 def _estimate(strata: Strata, summary: Callable[[Strata], np.ndarray]) -> Estimate:
     value = float(summary([tuple(scores[None] for scores in part) for part in strata])[0])
-    if min(len(scores) for part in strata for scores in part) < 2:
+    sizes = [len(scores) for part in strata for scores in part]
+    if min(sizes) < 2:
         return Estimate(value, None, None)
     rng = np.random.default_rng(_SEED)
-    drawn = [tuple(scores[rng.integers(len(scores), size=(DRAWS, len(scores)))] for scores in part) for part in strata]
-    low, high = np.quantile(summary(drawn), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    at_once = max(1, min(DRAWS, _TOGETHER // sum(sizes)))
+    summaries = [summary(_drawn(strata, rng, min(at_once, DRAWS - done))) for done in range(0, DRAWS, at_once)]
+    low, high = np.quantile(np.concatenate(summaries), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Estimate(value, float(low), float(high))
+
+
+def _drawn(strata: Strata, rng: np.random.Generator, draws: int) -> Strata:
+    return [tuple(scores[rng.integers(len(scores), size=(draws, len(scores)))] for scores in part) for part in strata]
 
 
 def _middle(strata: Strata) -> np.ndarray:
@@ -65,5 +72,13 @@ def _middle(strata: Strata) -> np.ndarray:
 
 
 def _improvement(strata: Strata) -> np.ndarray:
-    won = [np.sign(ours[:, :, None] - theirs[:, None]).mean((1, 2)) for ours, theirs in strata]
-    return np.asarray((np.mean(won, axis=0) + 1) / 2)
+    """By how many of theirs each value has below it, so that no table of all pairs is made."""
+    won = []
+    for ours, theirs in strata:
+        values = np.unique(np.concatenate([ours, theirs], axis=None))
+        mine, other = np.searchsorted(values, ours), np.searchsorted(values, theirs)
+        rows = np.arange(len(other))[:, None] * len(values)
+        having = np.bincount((rows + other).ravel(), minlength=len(other) * len(values)).reshape(len(other), -1)
+        beaten = np.take_along_axis(having.cumsum(1) - having / 2, mine, axis=1)
+        won.append(beaten.mean(1) / theirs.shape[1])
+    return np.asarray(np.mean(won, axis=0))

@@ -13,8 +13,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from harness.statistics.numbers import deviation, mean
 from harness.statistics.reference import critical, p_value
 
@@ -43,43 +41,35 @@ class Effect:
 
 
 def effect(
-    per_seed: Sequence[float], n_pairs: int, influence: np.ndarray | None = None, pilot: int | None = None
+    per_seed: Sequence[float], n_pairs: int, clip_variance: float | None = None, pilot: int | None = None
 ) -> Effect:
     """Mean difference d̄ over n seeds with the interval d̄ ± k √V and the two-sided p of d̄ / √V.
 
-    V = s²/n + c: s² is the variance of the seeds' differences, c the covariance that two seeds' differences have for
-    being scored on the same clips (Obuchowski & Rockette 1995). `influence` `[n, clips]` holds each clip's influence
-    on each seed's difference; without it c is left out and this is Student's paired t. What k is with both, and why,
-    stands in `reference`.
+    V = s²/n + c: s² is the variance of the seeds' differences, c = `clip_variance` the covariance that two seeds'
+    differences have for being scored on the same clips (Obuchowski & Rockette 1995; see `shared_variance`). Without it
+    this is Student's paired t. What k is with both, and why, stands in `reference`.
 
     `pilot`: how many of the seeds (the first) were there before the others were added to reach a width. Then s² and
     its degrees of freedom come from the pilot alone (Stein 1945), since a variance that looked at when to stop is too
     small. Without spread over seeds, or with a single one, there is neither interval nor p, whatever the clips say:
     seeds that agree to the last digit are one run repeated, or a coincidence of few clips.
     """
-    if influence is not None and len(influence) != len(per_seed):
-        raise ValueError(f"influences of {len(influence)} seeds for the differences of {len(per_seed)}")
-    centre, n, c = mean(per_seed), len(per_seed), shared_variance(influence)
-    judged = per_seed[:pilot]
+    centre, n, judged = mean(per_seed), len(per_seed), per_seed[:pilot]
     spread = deviation(judged)
     if spread is None or spread < _NO_SPREAD:
-        return Effect(centre, None, None, None, n_pairs, n, None if spread is None else 0.0, c)
+        return Effect(centre, None, None, None, n_pairs, n, None if spread is None else 0.0, clip_variance)
     of_seeds = spread**2 / n
-    variance = of_seeds + (c or 0.0)
+    variance = of_seeds + (clip_variance or 0.0)
     share, error, freedom = of_seeds / variance, math.sqrt(variance), len(judged) - 1
     reach = critical(share, freedom, 1 - LEVEL) * error
     p = p_value(centre / error, share, freedom)
-    return Effect(centre, centre - reach, centre + reach, p, n_pairs, n, spread**2, c, freedom)
+    return Effect(centre, centre - reach, centre + reach, p, n_pairs, n, spread**2, clip_variance, freedom)
 
 
-def shared_variance(influence: np.ndarray | None) -> float | None:
-    """Covariance of two seeds' differences for sharing their clips: the mean over pairs of seeds of Σ φ φ', cut at 0.
+def shared_variance(total: float, squares: float, seeds: int) -> float | None:
+    """Covariance of two seeds' differences for sharing their clips, from the influences φ of the clips on each.
 
-    None for less than two seeds, or without influences.
+    It is the mean over pairs of different seeds of Σ φ φ', cut at 0. `total` is |Σ φ|², the sum over the seeds taken
+    first, and `squares` Σ |φ|²; None for less than two seeds.
     """
-    if influence is None or len(influence) < 2:
-        return None
-    n = len(influence)
-    # Σ over pairs of different seeds = |Σ φ|² − Σ |φ|², with no n × n table
-    pairs = np.square(influence.sum(0)).sum() - np.square(influence).sum()
-    return max(0.0, float(pairs) / (n * (n - 1)))
+    return None if seeds < 2 else max(0.0, (total - squares) / (seeds * (seeds - 1)))

@@ -10,6 +10,7 @@ import numpy as np
 import predicted
 import pytest
 from predicted import CLASSES, demo
+from simulation import of_clips
 from test_leaderboard import plan_of, save_run
 
 from harness import scores
@@ -67,7 +68,7 @@ def clips(metric: str) -> Any:
 def test_an_effect_carries_seeds_and_clips_as_all_predictions_at_once_give_them(found: Ablation, metric: str) -> None:
     each = [mean_pair("caer", seed, score(metric)) for seed in SEEDS]
     contributed = np.array([mean_pair("caer", seed, clips(metric)) for seed in SEEDS])
-    wanted = effect(each, 9, contributed)
+    wanted = effect(each, 9, of_clips(contributed))
     told = row_of(found, "caer", metric, "moco").effect
     assert told.clip_variance == pytest.approx(wanted.clip_variance, abs=1e-15)
     assert told.clip_variance or metric == "ece"  # whose part is cut at 0 here
@@ -82,7 +83,7 @@ def test_over_all_data_sets_each_has_its_own_clips(found: Ablation) -> None:
     contributed = np.array(
         [np.concatenate([mean_pair(d, seed, clips("war")) / 2 for d in ("caer", "raer")]) for seed in SEEDS]
     )
-    wanted, told = effect(each, 18, contributed), row_of(found, "all", "war", "moco").effect
+    wanted, told = effect(each, 18, of_clips(contributed)), row_of(found, "all", "war", "moco").effect
     assert told.clip_variance == pytest.approx(wanted.clip_variance)
     assert (told.effect, told.low, told.high) == pytest.approx((wanted.effect, wanted.low, wanted.high))
 
@@ -99,7 +100,7 @@ def test_a_class_has_the_effect_on_its_own_recall(found: Ablation) -> None:
             return recall_influence(probabilities, labels, label)
 
         each = [mean_pair("caer", seed, recall) for seed in SEEDS]
-        wanted = effect(each, 9, np.array([mean_pair("caer", seed, moved) for seed in SEEDS]))
+        wanted = effect(each, 9, of_clips(np.array([mean_pair("caer", seed, moved) for seed in SEEDS])))
         told = row_of(found, "caer", f"recall:{name}", "moco").effect
         assert (told.effect, told.low, told.high) == pytest.approx((wanted.effect, wanted.low, wanted.high))
     assert not [row for row in found.rows if row.dataset == "all" and row.metric.startswith("recall:")]
@@ -256,7 +257,7 @@ def test_seeds_that_steins_rule_added_count_with_the_pilots_spread(tmp_path: Pat
     found = of(predicted.store(tmp_path, plan))
     each = [mean_pair("caer", seed, score("war")) for seed in seeds]
     contributed = np.array([mean_pair("caer", seed, clips("war")) for seed in seeds])
-    wanted, told = effect(each, 15, contributed, pilot=2), row_of(found, "caer", "war", "moco").effect
+    wanted, told = effect(each, 15, of_clips(contributed), pilot=2), row_of(found, "caer", "war", "moco").effect
     assert (told.low, told.high, told.seed_variance) == pytest.approx((wanted.low, wanted.high, wanted.seed_variance))
     (tmp_path / "caer" / plan["runs"][0]["run_id"] / "result.json").unlink()  # one of the pilot's
     lacking = row_of(of(Store(tmp_path)), "caer", "war", "ldl").effect
@@ -288,7 +289,7 @@ def test_folds_are_blocks_with_clips_of_their_own(tmp_path: Path) -> None:
     moved = [
         np.concatenate([mean_pair("caer", s, in_fold(clips("war"), fold)) / 2 for fold in ("1", "2")]) for s in SEEDS
     ]
-    wanted = effect([float(np.mean(part)) for part in parts], 18, np.array(moved))
+    wanted = effect([float(np.mean(part)) for part in parts], 18, of_clips(np.array(moved)))
     assert (told.n_pairs, told.n_seeds) == (18, 3)
     assert (told.effect, told.low, told.high) == pytest.approx((wanted.effect, wanted.low, wanted.high))
     assert told.clip_variance == pytest.approx(wanted.clip_variance, abs=1e-15)

@@ -16,7 +16,7 @@ import numpy as np
 from scipy.special import gammaincinv, ndtr, stdtrit
 
 from harness import scores
-from harness.statistics import Effect, effect, influence, stein
+from harness.statistics import Effect, effect, influence, shared_variance, stein
 from harness.statistics.reference import critical
 
 
@@ -108,12 +108,19 @@ def scored(world: World, right: np.ndarray, metric: str) -> tuple[np.ndarray, np
     return values, influences
 
 
+def of_clips(influence: np.ndarray | None) -> float | None:
+    """What `effect` asks of the influences of clips on each seed's difference `[n, clips]`."""
+    if influence is None:
+        return None
+    return shared_variance(np.square(influence.sum(0)).sum(), np.square(influence).sum(), len(influence))
+
+
 def estimated(
     weights: np.ndarray, values: np.ndarray, influences: np.ndarray | None, pilot: int | None = None
 ) -> Effect:
     """What `effect` makes of a contrast of arms."""
-    of_clips = None if influences is None else np.tensordot(weights, influences, 1)
-    return effect([float(weights @ values[:, seed]) for seed in range(values.shape[1])], 1, of_clips, pilot)
+    clips = of_clips(None if influences is None else np.tensordot(weights, influences, 1))
+    return effect([float(weights @ values[:, seed]) for seed in range(values.shape[1])], 1, clips, pilot)
 
 
 def covers(found: Effect, true: float) -> bool:

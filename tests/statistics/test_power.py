@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from simulation import of_clips
 
 from harness.statistics import detectable, effect, seeds_needed, stein
 
@@ -31,7 +32,7 @@ def test_with_clips_the_test_finds_a_detectable_effect_as_often_as_promised():
     found = 0
     for _ in range(4000):
         per_seed = least + clip_sd * rng.standard_normal() + seed_sd * rng.standard_normal(n)
-        found += effect(list(per_seed), n, influence).p < 0.05
+        found += effect(list(per_seed), n, of_clips(influence)).p < 0.05
     assert found / 4000 == pytest.approx(0.8, abs=4 * 0.4 / math.sqrt(4000))
 
 
@@ -81,7 +82,9 @@ def test_steins_number_is_the_fewest_seeds_with_an_interval_as_narrow_as_wished(
         return
     for seeds, narrow in ((n, True), (n - 1, False)):
         if seeds >= len(pilot):
-            found = effect([*pilot, *[0.0] * (seeds - len(pilot))], 1, np.full((seeds, 1), clip_sd), len(pilot))
+            found = effect(
+                [*pilot, *[0.0] * (seeds - len(pilot))], 1, of_clips(np.full((seeds, 1), clip_sd)), len(pilot)
+            )
             assert (found.high - found.low <= width * (1 + 1e-6)) == narrow
 
 

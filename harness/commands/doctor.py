@@ -1,0 +1,37 @@
+"""`harness doctor`: what this machine has, what is wrong with it, and the mend."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING
+
+from harness.commands import Add
+from harness.commands.arguments import grid_of, selectors
+
+if TYPE_CHECKING:
+    from harness.grid import Grid
+
+
+def declare(add: Add) -> None:
+    parser = add("doctor", doctor, "versions, devices, disk, data roots: what is wrong here, and the mend")
+    selectors(parser)
+    parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def doctor(arguments: argparse.Namespace, argv: list[str]) -> int:
+    """Exit code 1 where something should be mended."""
+    from harness import doctor as room
+    from harness import launch
+
+    if not launch.here().leads:
+        return 0
+    facts = room.gather(arguments.runs, _grid(arguments))
+    findings = room.examine(facts)
+    print(json.dumps(room.as_json(facts, findings), indent=2) if arguments.json else room.text(facts, findings))
+    return 1 if any(finding.mend for finding in findings) else 0
+
+
+def _grid(arguments: argparse.Namespace) -> Grid | None:
+    """The grid that is named, if one is."""
+    return grid_of(arguments) if arguments.grid or arguments.datasets or arguments.methods else None

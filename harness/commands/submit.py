@@ -1,0 +1,103 @@
+"""`harness submit` and `harness cancel`: a grid as jobs of a SLURM cluster."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.commands import Add
+from harness.commands.arguments import command_line, grid_of, runs
+from harness.commands.run import training
+from harness.words import plural
+
+if TYPE_CHECKING:
+    from harness.slurm import Slurm, Submission
+
+
+def declare(add: Add) -> None:
+    parser = add("submit", submit, "the same grid as jobs of a SLURM cluster")
+    training(parser)
+    _of_the_cluster(parser)
+    parser = add("cancel", cancel, "take what was submitted for a store out of SLURM's queue; runs are saved first")
+    runs(parser)
+    parser.add_argument("--grid", metavar="FILE", help="only this grid's jobs (default: all)")
+
+
+def _of_the_cluster(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("the cluster (these and more: [slurm] in the grid file)")
+    group.add_argument("--partition", metavar="P", help="where the jobs run")
+    group.add_argument("--gpus-per-run", metavar="N", help="GPUs that train a run together (default 1; 0: the CPU)")
+    group.add_argument("--max-jobs", metavar="N", help="training jobs, each of which trains many runs (default 8)")
+
+
+def submit(arguments: argparse.Namespace, argv: list[str]) -> int:
+    grid = grid_of(arguments)
+    from harness import plan as planning
+    from harness import slurm
+    from harness import submit as submitting
+    from harness.store import Store, writable
+
+    store, out = Store(arguments.runs), writable(arguments.out or Path("leaderboards") / grid.name)
+    asked = _asked(grid.slurm, arguments)
+    resolved = planning.plan(grid)
+    record = planning.as_json(resolved, store, command_line(arguments))
+    report = ["report", "--runs", arguments.runs, "--grid", f"{grid.name}.toml", "--out", str(out)]
+    if not (todo := resolved.todo(store)):
+        print(f"all runs are done; their leaderboard: {shlex.join(['harness', *report])}")
+        return 0
+    slurm.require()
+    store.write_plan(grid.name, record)
+    words = submitting.command(["run", *_others(argv)], asked, arguments.placement, arguments.workers)
+    submission = submitting.submit(grid.name, todo, store, asked, words, report)
+    watch = command_line(argparse.Namespace(**(vars(arguments) | {"out": None}))).replace(" run ", " plan ", 1)
+    print(_told(submission, watch, len(todo), arguments.runs, out))
+    return 0
+
+
+def cancel(arguments: argparse.Namespace, argv: list[str]) -> int:
+    from harness import slurm
+    from harness.store import Store
+
+    slurm.require()
+    grid = Path(arguments.grid).stem if arguments.grid else None
+    cancelled = list(slurm.cancel_waiting(Store(arguments.runs).root, grid))
+    for submission, jobs in cancelled:
+        print(f"cancelled, grid {submission.grid}: {plural(len(jobs), 'job')} ({', '.join(jobs)})")
+    if not cancelled:
+        print(f"no job of {grid or 'any grid'} in {arguments.runs} is in the queue")
+    return 0
+
+
+def _asked(settings: Slurm, arguments: argparse.Namespace) -> Slurm:
+    """The grid file's section, and what the command line says instead."""
+    from harness.settings import Word, parse
+
+    told = {name: getattr(arguments, name) for name in ("partition", "gpus_per_run", "max_jobs")}
+    given = {name: Word(value) for name, value in told.items() if value is not None}
+    return parse(type(settings), {**dataclasses.asdict(settings), **given}, "slurm")
+
+
+def _others(argv: list[str]) -> list[str]:
+    """What of `submit`'s command line a job's `run` takes."""
+    own = argparse.ArgumentParser(add_help=False)
+    _of_the_cluster(own)
+    return own.parse_known_args(argv[1:])[1]
+
+
+def _told(submission: Submission, watch: str, todo: int, runs: str, out: Path) -> str:
+    """What was submitted, and how to go on from here."""
+    jobs = submission.jobs
+    return "\n".join(
+        [
+            f"{plural(todo, 'run')} of grid {submission.grid} in three jobs, one after the other:",
+            f"  {jobs['caches']:>8}  fills the caches",
+            f"  {jobs['training']:>8}  trains",
+            f"  {jobs['leaderboard']:>8}  writes {out}",
+            f"watch:  {watch} --watch",
+            f"logs:   {runs}/slurm/{jobs['training']}_*.out",
+            f"stop:   {shlex.join(['harness', 'cancel', '--runs', runs])}",
+        ]
+    )

@@ -1,0 +1,167 @@
+"""`harness watch`: a grid as it runs, live on a terminal, line by line elsewhere."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.commands import Add
+from harness.commands.arguments import runs
+from harness.terminal import paint
+from harness.words import plural, printable
+
+if TYPE_CHECKING:
+    from harness.following import Follower, Look
+
+EVERY = 2.0  # seconds between two looks
+BAR = 24  # columns
+ALARMS = 4  # shown
+_COLOURS = {"error": "red", "warning": "yellow"}
+
+
+def declare(add: Add) -> None:
+    parser = add("watch", watch, "a grid as it runs: what is done, who is at work, alarms, time left")
+    parser.add_argument("--grid", metavar="FILE", help="a grid file or its name (default: the one planned last)")
+    runs(parser)
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--once", action="store_true", help="look once")
+    form.add_argument("--json", action="store_true", help="look once, for programs")
+
+
+def watch(arguments: argparse.Namespace, argv: list[str]) -> int:
+    """Until the grid is over, or the user has seen enough."""
+    from harness import following
+    from harness.store import Store
+
+    store = Store(arguments.runs)
+    follower = following.Follower(store, Path(arguments.grid).stem if arguments.grid else following.latest(store))
+    if arguments.json:
+        print(json.dumps(follower.look().as_json(), indent=2))
+    elif arguments.once:
+        print("\n".join(page(follower.look())))
+    else:
+        try:
+            (_live if sys.stdout.isatty() else _lines)(follower, time.sleep)
+        except KeyboardInterrupt:  # whoever watches may stop: nothing is interrupted by that
+            print()
+    return 0
+
+
+def _live(follower: Follower, sleep: Callable[[float], None]) -> None:
+    """Repaints a screen of its own; the last page stays when it ends."""
+    look = follower.look()
+    with _screen():
+        while not look.over:
+            rows = shutil.get_terminal_size().lines - 1
+            shown = [f"{line}\x1b[K" for line in page(look)[:rows]]
+            print("\x1b[H" + "\n".join(shown) + "\x1b[J", end="", flush=True)
+            sleep(EVERY)
+            look = follower.look()
+    print("\n".join(page(look)))
+
+
+def _lines(follower: Follower, sleep: Callable[[float], None]) -> None:
+    """Where nobody can repaint: the page once, then a line for what ends and for what sentinels find."""
+    look = follower.look()
+    print("\n".join(page(look)), flush=True)
+    told = {*_news(look)}
+    while not look.over:
+        sleep(EVERY)
+        look = follower.look()
+        fresh = [line for line in _news(look) if line not in told]
+        told.update(fresh)
+        for line in fresh:
+            print(f"[{look.count('done')}/{look.runs}] {line}", flush=True)
+
+
+def _news(look: Look) -> Iterator[str]:
+    for run in look.ended:
+        scores = "  ".join(f"{name.upper()} {100 * run.scores[name]:.1f}" for name in ("war", "uar") if run.scores)
+        yield printable(f"{run.name}: {'failed: ' + run.failed if run.failed else 'done  test ' + scores}")
+    for alarm in look.alarms:
+        yield printable(f"{alarm.severity} {alarm.sentinel}: {alarm.message}")
+
+
+@contextmanager
+def _screen() -> Iterator[None]:
+    """The terminal's other screen, without a cursor."""
+    print("\x1b[?1049h\x1b[?25l", end="", flush=True)
+    try:
+        yield
+    finally:
+        print("\x1b[?25h\x1b[?1049l", end="", flush=True)
+
+
+# ── the page ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def page(look: Look) -> list[str]:
+    """The grid on a page, as wide as the terminal (80 columns where there is none)."""
+    width = shutil.get_terminal_size((80, 24)).columns
+    lines = [f"grid {look.grid}  {time.strftime('%H:%M:%S')}", *_summary(look), ""]
+    names = max(map(len, look.states), default=0)
+    lines += [f"{name:<{names}}  {_bar(counts)}  {_counted(counts)}" for name, counts in look.states.items()]
+    if look.working:
+        lines += ["", "at work", *(_cut(line, width) for line in _working(look))]
+    if look.alarms:
+        lines += ["", "alarms"]
+    for alarm in look.alarms[-ALARMS:]:
+        line = _cut(f"  {alarm.severity} {alarm.sentinel} in {plural(alarm.runs, 'run')}: {alarm.message}", width)
+        lines.append(paint(line, _COLOURS.get(alarm.severity, "yellow")))
+    return lines
+
+
+def _summary(look: Look) -> Iterator[str]:
+    from harness.following import DONE, FAILED, WORKING
+
+    words = [f"{look.count(DONE)} of {plural(look.runs, 'run')} done"]
+    words += [paint(f"{look.count(FAILED)} failed", "red")] if look.count(FAILED) else []
+    words += [] if look.over else [f"{look.count(WORKING) or 'none'} at work"]
+    yield ", ".join(words)
+    if not look.over:
+        left = "time left: unknown until an epoch is done" if look.left is None else f"about {duration(look.left)} left"
+        yield left + ("" if look.working else " for one worker; `harness run` goes on")
+
+
+def _bar(counts: dict[str, int]) -> str:
+    total = max(sum(counts.values()), 1)
+    done, failed = (round(BAR * counts[state] / total) for state in ("done", "failed"))
+    rest = BAR - done - failed
+    return paint("█" * done, "green") + paint("█" * failed, "red") + paint("░" * rest, "grey")
+
+
+def _counted(counts: dict[str, int]) -> str:
+    others = [f"{counts[state]} {state}" for state in ("failed", "working", "begun") if counts[state]]
+    return ", ".join([f"{counts['done']} of {sum(counts.values())}", *others])
+
+
+def _working(look: Look) -> Iterator[str]:
+    from harness.show import sparkline
+
+    names = max(len(run.name) for run in look.working)
+    for run in look.working:
+        if not run.epoch:
+            yield f"  {run.name:<{names}}  begins"
+            continue
+        last = f"{run.metric.upper()} {100 * run.curve[-1]:.1f}" if run.curve else ""
+        yield f"  {run.name:<{names}}  epoch {run.epoch:>2} of {run.epochs}  {last}  {sparkline(run.curve)}"
+
+
+def _cut(line: str, width: int) -> str:
+    line = printable(line)
+    return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: `45 s`, `12 min`, `3 h 20 min`."""
+    minutes = round(seconds / 60)
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,210 @@
+"""A grid as jobs of a cluster, as far as that can be seen without one: SLURM's commands here only note what they get.
+
+What a real SLURM does with it is tested in `tests/slurm`.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from harness import slurm
+from harness.cli import main
+from harness.errors import BadInput
+from harness.settings import parse
+from harness.slurm import Slurm
+
+GRID = """\
+datasets = ["caer"]
+seeds = [0, 1, 2]
+methods = ["prompt", "prompt+lsr"]
+"""
+SECTION = """\
+[slurm]
+partition = "gpu"
+account = "emotion"
+constraint = "a100|h100"
+time = 90
+warning = 60
+cpus = 6
+memory = 48
+max_jobs = 4
+at_once = 2
+setup = ["module load cuda", "export ACCELERATE_MIXED_PRECISION=bf16"]
+options = { "mail-type" = "END" }
+"""
+GRID_OF_ONE = ("--datasets", "caer", "--methods", "prompt", "--tiny")
+SBATCH = """\
+#!/bin/sh
+number=$(($(ls "{folder}"/*.sh 2>/dev/null | wc -l) + 101))
+[ "$number" != "{refused}" ] || {{ echo "sbatch: error: invalid partition specified: {refused}" >&2; exit 1; }}
+cp "$1" "{folder}/$number.sh"
+echo "Submitted batch job $number"
+"""
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder to stand in, without SLURM."""
+    (tmp_path / "bin").mkdir()
+    for name in ("sh", "cp", "ls", "wc"):
+        (tmp_path / "bin" / name).symlink_to(shutil.which(name))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def command(place: Path, name: str, text: str) -> None:
+    (place / "bin" / name).write_text(text)
+    (place / "bin" / name).chmod(0o755)
+
+
+@pytest.fixture
+def pretended(place):
+    """Gives the folder a SLURM that notes the scripts it gets and refuses the job of a number."""
+
+    def pretend(refused: int = 0) -> Path:
+        (place / "got").mkdir()
+        command(place, "sbatch", SBATCH.format(folder=place / "got", refused=refused))
+        command(place, "scancel", f'#!/bin/sh\necho "$@" >> "{place / "got" / "cancelled"}"\n')
+        command(place, "srun", "#!/bin/sh\n")
+        return place / "got"
+
+    return pretend
+
+
+def submit(section: str, *words: str) -> int:
+    Path("mine.toml").write_text(GRID + section)
+    return main(["submit", "--grid", "mine.toml", "--tiny", *words])
+
+
+def options(script: Path) -> dict[str, str]:
+    lines = [line.removeprefix("#SBATCH --") for line in script.read_text().splitlines() if line.startswith("#SBATCH")]
+    return {name: value.strip("'") for name, _, value in (line.partition("=") for line in lines)}
+
+
+def test_without_slurm_a_clear_word_and_nothing_is_written(place, capsys):
+    assert submit("") == 2
+    assert "there is no SLURM on this machine (no `sbatch`) — submit from a login node" in capsys.readouterr().err
+    assert main(["cancel"]) == 2
+    assert not Path("runs").exists()
+
+
+def test_the_section_of_the_grid_file_says_what_the_jobs_ask_for(pretended, capsys):
+    got = pretended()
+    assert submit(SECTION) == 0
+    caches, training, board = (options(got / f"{number}.sh") for number in (101, 102, 103))
+    wanted = {"partition": "gpu", "account": "emotion", "constraint": "a100|h100", "mail-type": "END", "mem": "48GB"}
+    wanted |= {"signal": "USR1@60", "cpus-per-task": "6", "nodes": "1", "ntasks-per-node": "1"}
+    for job in (caches, training, board):
+        assert wanted.items() <= job.items()
+    assert (caches["time"], training["time"]) == ("90", "90")
+    assert (caches["gpus-per-node"], training["gpus-per-node"]) == ("1", "1")
+    assert training["array"] == "0-1%2" and training["dependency"] == "afterok:101"  # two runs, tiny as they are
+    assert board["dependency"] == "afterany:102" and "gpus-per-node" not in board
+    script = (got / "102.sh").read_text()
+    assert script.index("module load cuda") < script.index("MIXED_PRECISION=bf16") < script.index("srun ")
+    said = capsys.readouterr().out
+    assert "2 runs of grid mine-tiny" in said and "harness plan --grid mine.toml --tiny --watch" in said
+    planned = json.loads(Path("runs/plans/mine-tiny.json").read_text())
+    assert planned["command"] == "harness run --grid mine.toml --tiny"
+
+
+def test_the_command_line_has_the_last_word(pretended):
+    got = pretended()
+    words = ("--partition", "cpu", "--gpus-per-run", "0", "--max-jobs", "1", "--set", "slurm.time=7")
+    assert submit(SECTION, *words) == 0
+    training = options(got / "102.sh")
+    assert (training["partition"], training["time"]) == ("cpu", "7")
+    assert not {"array", "gpus-per-node"} & set(training)
+
+
+def test_gpus_of_a_run_are_spread_over_nodes_a_process_each(pretended):
+    got = pretended()
+    assert submit("", "--gpus-per-run", "16", "--set", "slurm.nodes=2") == 0
+    training, caches = options(got / "102.sh"), options(got / "101.sh")
+    assert (training["nodes"], training["ntasks-per-node"], training["gpus-per-node"]) == ("2", "8", "8")
+    assert (caches["nodes"], caches["ntasks-per-node"], caches["gpus-per-node"]) == ("1", "1", "1")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--gpus-per-run", "3", "--set", "slurm.nodes=2"), "slurm.gpus_per_run: 3 GPUs can't be spread evenly over 2"),
+        (("--gpus-per-run", "many"), "slurm.gpus_per_run: 'many' is not a whole number"),
+        (("--max-jobs", "0"), "slurm.max_jobs: 0 is out of range"),
+        (("--set", "slurm.time=2"), "slurm.warning: 120 s before its limit is more than half of a job of 2 min"),
+        (("--set", "slurm.partitions=gpu"), "slurm.partitions: no such setting — did you mean partition"),
+    ],
+)
+def test_what_can_not_be_asked_for_is_refused_before_anything_is_submitted(pretended, capsys, words, told):
+    got = pretended()
+    assert submit("", *words) == 2
+    assert told in capsys.readouterr().err
+    assert not list(got.iterdir())
+
+
+def test_a_job_that_is_refused_takes_those_before_it_out_of_the_queue(pretended, capsys):
+    got = pretended(refused=102)
+    assert submit("") == 2
+    assert "sbatch: refuses the job: invalid partition specified: 102" in capsys.readouterr().err
+    assert (got / "cancelled").read_text() == "101\n"
+    assert not slurm.submissions(Path("runs"))
+
+
+def test_how_a_grid_is_submitted_is_no_part_of_its_runs(place, capsys):
+    def planned(section: str, *words: str) -> dict:
+        Path("mine.toml").write_text(GRID + section)
+        assert main(["plan", "--grid", "mine.toml", "--tiny", "--json", *words]) == 0
+        found = json.loads(capsys.readouterr().out)
+        return {"grid": found["grid"], "runs": [row["run_id"] for row in found["runs"]]}
+
+    assert planned("") == planned(SECTION) == planned("", "--set", "slurm.time=5")
+
+
+def test_where_all_is_done_nothing_is_submitted(pretended, capsys):
+    got = pretended()
+    assert main(["run", *GRID_OF_ONE, "--workers", "1"]) == 0
+    assert main(["submit", *GRID_OF_ONE]) == 0
+    assert "all runs are done; their leaderboard: harness report --runs runs --grid " in capsys.readouterr().out
+    assert not list(got.iterdir())
+
+
+# ── the queue ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_queue_is_told_by_job_and_state(place):
+    lines = ["7|RUNNING|None", "8|PENDING|Dependency", "8|PENDING|Dependency", "8|RUNNING|None", "9|RUNNING|None"]
+    command(place, "squeue", "#!/bin/sh\n" + "".join(f'echo "{line}"\n' for line in lines))
+    found = slurm.queue(["7", "8"])
+    assert found == {"7": {"RUNNING": 1}, "8": {"PENDING (Dependency)": 2, "RUNNING": 1}}
+    assert slurm.waiting(found["8"]) and not slurm.waiting({"COMPLETED": 3, "FAILED": 1})
+
+
+def test_where_there_is_no_queue_nothing_is_known_of_jobs(place):
+    assert slurm.queue(["7"]) == {}
+
+
+def test_a_controller_that_does_not_answer_is_told(place):
+    command(place, "squeue", "#!/bin/sh\necho 'slurm_load_jobs error: Unable to contact' >&2\nexit 1\n")
+    with pytest.raises(BadInput, match="squeue: failed: slurm_load_jobs error: Unable to contact — see whether"):
+        slurm.queue(["7"])
+
+
+def test_only_the_jobs_of_the_grid_are_cancelled(place):
+    command(place, "squeue", '#!/bin/sh\nfor job in 1 2 3 4 5 6; do echo "$job|RUNNING|None"; done\n')
+    command(place, "scancel", f'#!/bin/sh\necho "$@" >> "{place}/cancelled"\n')
+    command(place, "sbatch", "")
+    for grid, jobs in (("one", "123"), ("two", "456")):
+        names = dict(zip(("caches", "training", "leaderboard"), jobs, strict=True))
+        slurm.keep(Path("runs"), slurm.Submission(grid, names))
+    assert main(["cancel", "--grid", "grids/two.toml"]) == 0
+    assert set((place / "cancelled").read_text().split()) == {"4", "5", "6"}
+
+
+def test_settings_say_what_they_mean():
+    assert parse(Slurm, {"gpus_per_run": 0, "nodes": 2}, "slurm").processes == 2
+    assert parse(Slurm, {}, "slurm").processes == 1
