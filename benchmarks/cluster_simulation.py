@@ -137,7 +137,7 @@ class Cluster:
         """What `harness run` does in a task."""
         todo = Plan(None, {}, self.runs).todo(self.store)
         speaks = self.options.speaking or process.node == 0
-        launch = Launch(rank=0, local_rank=0, world=1, local_world=1, worker=int(not speaks), since=1)
+        launch = Launch(rank=0, local_rank=0, world=1, local_world=1, worker=1, since=1)
         board = SimpleNamespace(silent=not speaks, finished=lambda result, alarms: self.counted.update(["told"]))
         waited_for = claiming.Awaited(self.store, todo, launch)
         for run in waited_for.begun:  # `schedule.run` says how many go on from a checkpoint
@@ -220,8 +220,7 @@ class Trainer:
         self.cluster.server.ask("store", SAVING)
         for old in list((folder / "checkpoint").inside.values()):
             old.vanish()
-        place = folder / "checkpoint" / f"{int(done):07}-0"
-        place.folder = place.parent.folder = True
+        (folder / "checkpoint" / f"{int(done):07}-0").made()
 
 
 def runs_of(count: int) -> tuple[Any, ...]:

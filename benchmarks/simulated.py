@@ -210,11 +210,15 @@ class Place:
         """Of a file that is open: the server has just told it."""
         return SimpleNamespace(st_mtime_ns=self.changed)
 
-    def mkdir(self, parents: bool = False, exist_ok: bool = False) -> None:
+    def mkdir(self, exist_ok: bool = False) -> None:
         self.server.ask("mkdir")
+        self.made()
+
+    def made(self) -> None:
+        """It is a folder from here on, and so are those above."""
         place: Place | None = self
         while place and not place.folder:
-            place.folder, place = True, place.parent if parents else None
+            place.folder, place = True, place.parent
 
     def unlink(self, missing_ok: bool = False) -> None:
         self.server.ask("remove")
@@ -251,6 +255,7 @@ class FileLock:
         end = self.server.world.now + timeout
         while True:
             self.server.ask("lock", 4)  # its folder made, opened as a new one and as an old one, locked
+            self.place.parent.made()
             if not self.place.locked:
                 self.place.locked = True
                 getcurrent().process.locks.add(self.place)

@@ -178,7 +178,7 @@ def _located(key: str, value: str) -> str:
     from harness.datasets import Adapter
 
     adapter = plugins.get("datasets", key.split(".")[1])
-    if key.endswith(".root") and adapter.locate.__func__ is not Adapter.locate.__func__:
+    if key.endswith(".root") and adapter.locate.__qualname__ != Adapter.locate.__qualname__:
         return value
     raise BadInput(key, f"{place} is not there", "give the path of what is there on this machine")
 

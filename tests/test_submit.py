@@ -108,7 +108,7 @@ def test_the_section_of_the_grid_file_says_what_the_jobs_ask_for(pretended, caps
     script = (got / "102.sh").read_text()
     assert script.index("module load cuda") < script.index("MIXED_PRECISION=bf16") < script.index("srun ")
     said = capsys.readouterr().out
-    assert "2 runs of grid mine-tiny" in said and "harness plan --grid mine.toml --tiny --watch" in said
+    assert "2 runs of grid mine-tiny" in said and "harness watch --grid mine-tiny --runs runs" in said
     planned = json.loads(Path("runs/plans/mine-tiny.json").read_text())
     assert planned["command"] == "harness run --grid mine.toml --tiny"
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.commands import Add
 from harness.commands.arguments import grid_of, selectors
+from harness.errors import BadInput
 
 if TYPE_CHECKING:
     from harness.grid import Grid
@@ -26,12 +27,16 @@ def doctor(arguments: argparse.Namespace, argv: list[str]) -> int:
 
     if not launch.here().leads:
         return 0
-    facts = room.gather(arguments.runs, _grid(arguments))
+    grid, refused = _grid(arguments)
+    facts = room.gather(arguments.runs, grid, refused)
     findings = room.examine(facts)
     print(json.dumps(room.as_json(facts, findings), indent=2) if arguments.json else room.text(facts, findings))
     return 1 if any(finding.mend for finding in findings) else 0
 
 
-def _grid(arguments: argparse.Namespace) -> Grid | None:
-    """The grid that is named, if one is."""
-    return grid_of(arguments) if arguments.grid or arguments.datasets or arguments.methods else None
+def _grid(arguments: argparse.Namespace) -> tuple[Grid | None, BadInput | None]:
+    """The grid that is named, if one is, or why it is refused: one trouble among others."""
+    try:
+        return (grid_of(arguments) if arguments.grid or arguments.datasets or arguments.methods else None), None
+    except BadInput as error:
+        return None, error

@@ -52,8 +52,7 @@ def submit(arguments: argparse.Namespace, argv: list[str]) -> int:
     store.write_plan(grid.name, record)
     words = submitting.command(["run", *_others(argv)], asked, arguments.placement, arguments.workers)
     submission = submitting.submit(grid.name, todo, store, asked, words, report)
-    watch = command_line(argparse.Namespace(**(vars(arguments) | {"out": None}))).replace(" run ", " plan ", 1)
-    print(_told(submission, watch, len(todo), arguments.runs, out))
+    print(_told(submission, len(todo), arguments.runs, out))
     return 0
 
 
@@ -87,7 +86,7 @@ def _others(argv: list[str]) -> list[str]:
     return own.parse_known_args(argv[1:])[1]
 
 
-def _told(submission: Submission, watch: str, todo: int, runs: str, out: Path) -> str:
+def _told(submission: Submission, todo: int, runs: str, out: Path) -> str:
     """What was submitted, and how to go on from here."""
     jobs = submission.jobs
     return "\n".join(
@@ -96,7 +95,7 @@ def _told(submission: Submission, watch: str, todo: int, runs: str, out: Path) -
             f"  {jobs['caches']:>8}  fills the caches",
             f"  {jobs['training']:>8}  trains",
             f"  {jobs['leaderboard']:>8}  writes {out}",
-            f"watch:  {watch} --watch",
+            f"watch:  {shlex.join(['harness', 'watch', '--grid', submission.grid, '--runs', runs])}",
             f"logs:   {runs}/slurm/{jobs['training']}_*.out",
             f"stop:   {shlex.join(['harness', 'cancel', '--runs', runs])}",
         ]

@@ -18,7 +18,7 @@ from harness.terminal import paint
 from harness.words import plural, printable
 
 if TYPE_CHECKING:
-    from harness.following import Follower, Look
+    from harness.onlooker import Look, Onlooker
 
 EVERY = 2.0  # seconds between two looks
 BAR = 24  # columns
@@ -37,44 +37,45 @@ def declare(add: Add) -> None:
 
 def watch(arguments: argparse.Namespace, argv: list[str]) -> int:
     """Until the grid is over, or the user has seen enough."""
-    from harness import following
+    from harness import onlooker
     from harness.store import Store
 
     store = Store(arguments.runs)
-    follower = following.Follower(store, Path(arguments.grid).stem if arguments.grid else following.latest(store))
+    grid = Path(arguments.grid).stem if arguments.grid else onlooker.latest(store)
+    looking = onlooker.Onlooker(store, grid)
     if arguments.json:
-        print(json.dumps(follower.look().as_json(), indent=2))
+        print(json.dumps(looking.look().as_json(), indent=2))
     elif arguments.once:
-        print("\n".join(page(follower.look())))
+        print("\n".join(page(looking.look())))
     else:
         try:
-            (_live if sys.stdout.isatty() else _lines)(follower, time.sleep)
+            (_live if sys.stdout.isatty() else _lines)(looking, time.sleep)
         except KeyboardInterrupt:  # whoever watches may stop: nothing is interrupted by that
             print()
     return 0
 
 
-def _live(follower: Follower, sleep: Callable[[float], None]) -> None:
+def _live(looking: Onlooker, sleep: Callable[[float], None]) -> None:
     """Repaints a screen of its own; the last page stays when it ends."""
-    look = follower.look()
+    look = looking.look()
     with _screen():
         while not look.over:
             rows = shutil.get_terminal_size().lines - 1
             shown = [f"{line}\x1b[K" for line in page(look)[:rows]]
             print("\x1b[H" + "\n".join(shown) + "\x1b[J", end="", flush=True)
             sleep(EVERY)
-            look = follower.look()
+            look = looking.look()
     print("\n".join(page(look)))
 
 
-def _lines(follower: Follower, sleep: Callable[[float], None]) -> None:
+def _lines(looking: Onlooker, sleep: Callable[[float], None]) -> None:
     """Where nobody can repaint: the page once, then a line for what ends and for what sentinels find."""
-    look = follower.look()
+    look = looking.look()
     print("\n".join(page(look)), flush=True)
     told = {*_news(look)}
     while not look.over:
         sleep(EVERY)
-        look = follower.look()
+        look = looking.look()
         fresh = [line for line in _news(look) if line not in told]
         told.update(fresh)
         for line in fresh:
@@ -110,6 +111,8 @@ def page(look: Look) -> list[str]:
     lines += [f"{name:<{names}}  {_bar(counts)}  {_counted(counts)}" for name, counts in look.states.items()]
     if look.working:
         lines += ["", "at work", *(_cut(line, width) for line in _working(look))]
+    if look.jobs:
+        lines += ["", "jobs", *(_cut(line, width) for line in _jobs(look))]
     if look.alarms:
         lines += ["", "alarms"]
     for alarm in look.alarms[-ALARMS:]:
@@ -119,7 +122,7 @@ def page(look: Look) -> list[str]:
 
 
 def _summary(look: Look) -> Iterator[str]:
-    from harness.following import DONE, FAILED, WORKING
+    from harness.onlooker import DONE, FAILED, WORKING
 
     words = [f"{look.count(DONE)} of {plural(look.runs, 'run')} done"]
     words += [paint(f"{look.count(FAILED)} failed", "red")] if look.count(FAILED) else []
@@ -152,6 +155,11 @@ def _working(look: Look) -> Iterator[str]:
             continue
         last = f"{run.metric.upper()} {100 * run.curve[-1]:.1f}" if run.curve else ""
         yield f"  {run.name:<{names}}  epoch {run.epoch:>2} of {run.epochs}  {last}  {sparkline(run.curve)}"
+
+
+def _jobs(look: Look) -> Iterator[str]:
+    for job in look.jobs:
+        yield f"  {job.number} ({job.does}): " + ", ".join(f"{count} {state}" for state, count in job.tasks.items())
 
 
 def _cut(line: str, width: int) -> str:

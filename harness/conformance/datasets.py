@@ -90,7 +90,7 @@ def declares(copy: Copy) -> str:
     classes = copy.adapter().classes
     if len(classes) < 2 or len(set(classes)) < len(classes):
         raise Failed(f"classes are {', '.join(classes) or 'none'}", "name at least two, each once, in label order")
-    return f"{told}; {plural(len(classes), 'class')[:-1] if len(classes) == 1 else f'{len(classes)} classes'}"
+    return f"{told}; {len(classes)} classes"
 
 
 def reads(copy: Copy) -> str:
@@ -215,7 +215,8 @@ def audits(copy: Copy) -> str:
     if not found.problems:
         return "the audit finds no problem in this copy"
     kinds = ", ".join(dict.fromkeys(problem.kind for problem in found.problems))
-    return f"goes through; of this copy it tells {kinds}: see harness data check {copy.cls.name} --root {copy.root}"
+    seen = f": see harness data check {copy.cls.name} --root {copy.root}" if copy.complete else ""
+    return f"goes through; of this copy it tells {kinds}{seen}"
 
 
 CHECKS = {

@@ -37,15 +37,15 @@ def of_the_places(runs: str) -> dict[str, Any]:
     return {"places": (_written(_place("store", Path(runs))), _written(cache), hub), "cached": cached}
 
 
-def of_the_data(grid: Grid | None) -> dict[str, Any]:
-    """The facts of data sets that have a root: the grid's, and those of the user file."""
-    refused: list[Trouble] = []
-    copies: list[Copy] = []
+def of_the_data(grid: Grid | None, refused: BadInput | None) -> dict[str, Any]:
+    """The facts of data sets that have a root, the grid's and the user file's; `refused` is why there is no grid."""
+    troubles, copies = [refused] if refused else [], list[Copy]()
     try:
         copies = list(_copies(grid))
     except BadInput as error:
-        refused.append(trouble(error, "mend it"))
-    return {"copies": tuple(copies), "refused": tuple(refused)}
+        troubles.append(error)
+    told = dict.fromkeys(trouble(error, "mend it") for error in troubles)
+    return {"copies": tuple(copies), "refused": tuple(told)}
 
 
 def of_the_grid(grid: Grid) -> dict[str, Any]:
@@ -77,6 +77,10 @@ def _place(role: str, folder: Path) -> Place:
     there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     try:
         left = os.statvfs(there)
+        if not os.access(there, os.W_OK):
+            return Place(
+                role, str(folder), trouble=Trouble(str(there), "is not for you to write to", "see to its rights")
+            )
         return Place(role, str(folder), shutil.disk_usage(there).free, left.f_favail if left.f_files else 10**9)
     except OSError as error:
         return Place(role, str(folder), trouble=trouble(error, "see whether its disk is mounted"))

@@ -16,9 +16,11 @@ from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 
+from harness import variables
 from harness.doctor.findings import Trouble, trouble
 
 MODULES = ("torchvision", "av", "cv2", "open_clip", "datasets", "evaluate")  # whose own parts may not fit each other
+PRESENT = (("/proc/driver/nvidia/gpus", "*"), ("/dev", "nvidia[0-9]*"))  # one entry a GPU, where there is a driver
 SHOWN = ("torch", "torchvision", "accelerate", "open_clip_torch", "datasets", "evaluate", "numpy", "av")
 
 
@@ -127,7 +129,7 @@ def of_the_machine() -> dict[str, Any]:
         "cuda": _cuda(),
         "launcher": _launcher(),
         "launcher_file": _launcher_file(),
-        "variables": {name: value for name, value in os.environ.items() if name.startswith("HARNESS_")},
+        "variables": {**variables.in_effect(), **{k: v for k, v in os.environ.items() if k.startswith("HARNESS_")}},
         "open_files": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
         "plugins": dict(_broken_plugins()),
     }
@@ -169,7 +171,7 @@ def _cuda() -> Cuda:
         gpus = tuple(_gpu(torch.cuda.get_device_properties(number)) for number in there)
     return Cuda(
         gpus=gpus,
-        present=len(list(Path("/proc/driver/nvidia/gpus").glob("*"))),
+        present=max(len(list(Path(folder).glob(names))) for folder, names in PRESENT),
         driver=_driver(),
         built_for=torch.version.cuda or "",
         architectures=tuple(torch.cuda.get_arch_list()) if gpus else (),

@@ -26,7 +26,7 @@ def driver(facts: Facts) -> Iterator[Finding]:
     """GPUs that are there and that torch does not use."""
     cuda = facts.cuda
     there = f"{cuda.present} GPUs, driver for CUDA {cuda.driver or 'unknown'}"
-    if cuda.gpus or not (cuda.present or cuda.driver):
+    if cuda.gpus or not cuda.present:
         return
     if cuda.visible is not None and cuda.visible.strip() in ("", "-1"):
         mend = "unset CUDA_VISIBLE_DEVICES to train on them"

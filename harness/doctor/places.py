@@ -61,14 +61,14 @@ def weights(facts: Facts) -> Iterator[Finding]:
     evidence = f"model.name {found.model}, model.pretrained {found.source or 'not set'}"
     if found.trouble:
         yield Finding("weights", found.trouble.what, evidence, found.trouble.mend)
-    elif found.downloaded is False and facts_offline(facts):
+    elif found.downloaded is False and _offline(facts):
         mend = "download them where there is a network and copy HF_HOME here, or give a weights file"
         yield Finding("weights", "the weights are not here, and nothing is downloaded", evidence, mend)
     elif found.downloaded is False:
         yield Finding("weights", "the weights are downloaded when the first run begins", evidence)
 
 
-def facts_offline(facts: Facts) -> bool:
+def _offline(facts: Facts) -> bool:
     return facts.variables.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
 
 
@@ -78,6 +78,8 @@ def settings(facts: Facts) -> Iterator[Finding]:
         yield Finding("settings", refused.what, refused.where, refused.mend)
     for name, value in facts.variables.items():
         told = f"{name}={value}"
+        if not name.startswith("HARNESS_"):
+            continue
         if name in variables.OWN:
             mend = f"unset {name}"
             yield Finding("settings", f"{name} is for harness's own processes to set", told, mend)

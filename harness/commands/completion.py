@@ -1,0 +1,19 @@
+"""`harness completion`: a script for the user's shell."""
+
+from __future__ import annotations
+
+import argparse
+
+from harness.commands import Add
+
+
+def declare(add: Add) -> None:
+    parser = add("completion", completion, "a script that completes commands and names in your shell")
+    parser.add_argument("shell", choices=("bash", "zsh", "fish"), help="the shell that is to learn it")
+
+
+def completion(arguments: argparse.Namespace, argv: list[str]) -> int:
+    from harness.completion import script
+
+    print(script(arguments.shell))
+    return 0

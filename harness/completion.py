@@ -1,0 +1,176 @@
+"""What the shell offers behind TAB: commands and options by argparse, names by the registry and the store.
+
+A shell asks at every TAB, so nothing here loads torch or reads a run: names are those of files, and the settings of a
+component are found in its source. The shell's side is argcomplete's, which knows quoting and word breaks of bash, zsh
+and fish.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import dataclasses
+import re
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import argcomplete
+from argcomplete.completers import DirectoriesCompleter, FilesCompleter
+
+from harness import architectures, config, plugins, presets, pretrained, protocol
+from harness.errors import BadInput
+
+SHELLS = ("bash", "zsh", "fish")
+Offer = Callable[..., Iterable[str]]
+_HERE = Path(__file__).parent
+
+
+def script(shell: str) -> str:
+    """What the user's shell sources."""
+    return str(argcomplete.shellcode(["harness"], shell=shell))
+
+
+def answer(parser: argparse.ArgumentParser) -> None:
+    """Answers the shell and ends the process; returns at once where no shell asks (`_ARGCOMPLETE` is not set)."""
+    attach(parser)
+    argcomplete.autocomplete(parser)
+
+
+def attach(parser: argparse.ArgumentParser) -> set[str]:
+    """Gives each argument of `OFFERS` its names; returns those that there are."""
+    found = set()
+    for command in commands(parser):
+        for action in command._actions:
+            place = f"{command.prog} {action.dest}".removeprefix(f"{parser.prog} ")
+            for name in {*action.option_strings, place} & OFFERS.keys():
+                action.completer = OFFERS[name]  # type: ignore[attr-defined]
+                found.add(name)
+    return found
+
+
+def commands(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """A parser and all its commands."""
+    yield parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for inner in action.choices.values():
+                yield from commands(inner)
+
+
+# ── names ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _datasets(prefix: str, **_: Any) -> list[str]:
+    return plugins.names("datasets")
+
+
+def _listed(prefix: str, parsed_args: argparse.Namespace, **_: Any) -> list[str]:
+    """What `harness list WHAT` can be narrowed down to."""
+    what = parsed_args.what
+    return architectures.names() if what == "models" else plugins.names(what) if what in plugins.BASES else []
+
+
+def _several_datasets(prefix: str, **_: Any) -> list[str]:
+    return _after(prefix, ",", plugins.names("datasets"))
+
+
+def _methods(prefix: str, **_: Any) -> list[str]:
+    """Of a list of methods, the last component; inside its brackets, its settings."""
+    inside = re.search(r"([A-Za-z][\w-]*)\(([^()]*)$", prefix)
+    if inside:
+        head = prefix[: inside.start(2)] + inside[2][: inside[2].rfind(",") + 1]
+        return [f"{head}{name}=" for name in _knobs("methods", inside[1])]
+    return _after(prefix, ",+", [*plugins.names("methods"), *presets.names()])
+
+
+def _settings(prefix: str, **_: Any) -> list[str]:
+    """`--set group.key=value`: groups, then their keys, then the values where they are few."""
+    key, equals, _value = prefix.partition("=")
+    if equals:
+        return [f"{key}={value}" for value in _values(key)]
+    offered = _keys(prefix)
+    begun = [name for name in offered if name.startswith(prefix)]
+    return _settings(begun[0]) if len(begun) == 1 and begun[0] != prefix and begun[0].endswith(".") else offered
+
+
+def _keys(prefix: str) -> list[str]:
+    """The next piece of a key: what stands before its last dot is complete."""
+    group, *names = prefix.split(".")[:-1] or [""]
+    if group in protocol.GROUPS:
+        return [f"{group}.{field.name}=" for field in dataclasses.fields(protocol.GROUPS[group])]
+    if group in ("data", "sentinels"):
+        kind = "datasets" if group == "data" else group
+        if not names:
+            return [f"{group}.{name}." for name in plugins.names(kind)]
+        return [f"{group}.{names[0]}.{key}=" for key in _knobs(kind, names[0])]
+    if group in plugins.names("methods"):
+        return [f"{group}.{name}=" for name in _knobs("methods", group)]
+    return [f"{name}." for name in (*protocol.GROUPS, "data", "sentinels", *plugins.names("methods"))]
+
+
+def _values(key: str) -> list[str]:
+    """What a setting can be set to, where that is one of a few."""
+    group, _, name = key.partition(".")
+    if key == "model.name":
+        return architectures.names()
+    if key == "model.pretrained":
+        return sorted({offer.tag for model in architectures.names() for offer in pretrained.offers(model)})
+    known = list(dataclasses.fields(protocol.GROUPS[group])) if group in protocol.GROUPS else []
+    choices = [field.metadata.get("choices") or () for field in known if field.name == name]
+    return [str(choice) for each in choices for choice in each if choice]
+
+
+def _places(prefix: str, **_: Any) -> list[str]:
+    """The keys of the user file."""
+    return ["runs", *(f"data.{name}.{place}" for name in plugins.names("datasets") for place in config.PLACES)]
+
+
+def _run_ids(prefix: str, parsed_args: argparse.Namespace, **_: Any) -> list[str]:
+    """Runs of the store, by the names of their folders."""
+    try:
+        root = Path(getattr(parsed_args, "runs", None) or config.runs())
+        return [folder.name for folder in root.glob(f"*/{prefix}*") if (folder / "spec.json").exists()]
+    except (BadInput, OSError):
+        return []
+
+
+def _knobs(kind: str, name: str) -> list[str]:
+    """The settings of a built-in plugin, read in its source: importing it may take seconds."""
+    places = [_HERE / kind / f"{name.replace('-', '_')}.py"]
+    own = [key for place in places if place.exists() for key in _knobs_in(place)]
+    shared = {"datasets": [field.name for field in dataclasses.fields(protocol.Data)], "sentinels": ["severity"]}
+    return [*dict.fromkeys([*own, *shared.get(kind, [])])]
+
+
+def _knobs_in(source: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and isinstance(node.value, ast.Call):
+            yield from [node.target.id] if getattr(node.value.func, "id", "") == "knob" else []
+
+
+def _after(prefix: str, signs: str, names: Iterable[str]) -> list[str]:
+    """The names behind what is written before the last of these signs."""
+    head = prefix[: max(prefix.rfind(sign) for sign in signs) + 1]
+    return [head + name for name in names]
+
+
+OFFERS: dict[str, Offer] = {  # by option, or by command and argument
+    "--datasets": _several_datasets,
+    "--methods": _methods,
+    "--set": _settings,
+    "--grid": FilesCompleter(("toml",)),
+    "--plugin": FilesCompleter(("py",)),
+    "--runs": DirectoriesCompleter(),
+    "--out": DirectoriesCompleter(),
+    "--root": DirectoriesCompleter(),
+    "show run": _run_ids,
+    "compare first": _run_ids,
+    "compare second": _run_ids,
+    "verify what": _run_ids,
+    "data check name": _datasets,
+    "data manifest name": _datasets,
+    "list word": _listed,
+    "config set key": _places,
+    "config unset key": _places,
+}
