@@ -1,7 +1,7 @@
 PYTHON ?= python3
 HARNESS := .venv/bin/harness
 
-.PHONY: grid test test-slow tiny lint format postmortem sentinels reliability statistics tiny-model lock audit clean
+.PHONY: grid test test-slow test-slurm tiny lint format postmortem sentinels reliability statistics tiny-model lock audit clean
 
 grid: .venv/installed  ## train the default grid and write leaderboards/default/
 	$(HARNESS) run --grid
@@ -10,10 +10,14 @@ tiny: .venv/installed  ## every pair of the default grid as a smoke test
 	$(HARNESS) run --grid --tiny --out runs/leaderboard-tiny
 
 test: .venv/installed lint  ## what CI runs
-	.venv/bin/python -m pytest -m "not slow" -n auto
+	.venv/bin/python -m pytest -m "not slow and not slurm" -n auto
 
 test-slow: .venv/installed  ## checks that take minutes
 	.venv/bin/python -m pytest -m slow
+
+test-slurm: .venv/installed  ## a two-node SLURM cluster on this machine (root, Debian's slurm-wlm and munge), a quarter of an hour
+	tests/slurm/cluster.sh up
+	.venv/bin/python -m pytest -m slurm tests/slurm
 
 lint: .venv/installed  ## style, types, layers
 	.venv/bin/ruff check .

@@ -27,7 +27,8 @@ class Awaited:
     """The runs that a call waits for, and which of them have ended: failures of an earlier call are tried again.
 
     They are tried last, with the runs whose processes died: what ends a process must not keep the others from theirs.
-    To a worker the earlier calls are those before its starter's, so that what fails while it loads is not tried twice.
+    To a worker the earlier calls are those before its starter's, so that what fails while it loads is not tried twice;
+    to a job of a cluster those before it and the others were submitted.
     `begun` are those of which something lay in the store.
     """
 
@@ -61,6 +62,10 @@ class Awaited:
     def left(self) -> int:
         """How many runs have not ended."""
         return sum(not self.ended(run) for run in list(self.waiting.values()))
+
+    def taken(self) -> bool:
+        """Whether every waiting run is another's."""
+        return all(leases.held(self.folder(run)) for run in self.waiting.values())
 
     # ── which to look at ────────────────────────────────────────────────────────────────────────────────────
 
@@ -115,7 +120,8 @@ class Awaited:
     def _failed_before(self, run: Run) -> int:
         """When a failure of an earlier call was written (ns), 0 when there is none."""
         written = self._written(run)
-        if not written or (self.launch.worker and written > self.launch.since):
+        beside = self.launch.worker or self.launch.task
+        if not written or (beside and written > self.launch.since):
             return 0
         record = self.store.record(run.dataset, run.run_id)
         return 0 if record and record.done else written  # done by another call since this one looked

@@ -33,16 +33,17 @@ DEADLY = 2  # processes in a row that a run may kill before it is told as failed
 def claim(runner: Runner, awaited: Awaited, board: Board, *, leaves: bool = False) -> None:
     """Claims and trains runs until every one has ended here or in another worker.
 
-    Who `leaves` does not wait for the runs of others once all are taken: it counts on somebody who will come later.
+    Who `leaves` does not wait for the runs of others once all are taken: a job of a cluster keeps its place no longer
+    than it has work, and one that was cut off comes back to its run.
     """
 
     def train(run: Run, lease: Lease) -> None:
         _execute(runner, run, awaited.folder(run), board, lease)
 
-    _claim(runner, awaited, board, train, resting=lambda: not leaves)
+    _claim(runner, awaited, board, train, resting=lambda: not (leaves and awaited.taken()))
 
 
-def together(runner: Runner, awaited: Awaited, board: Board) -> None:
+def together(runner: Runner, awaited: Awaited, board: Board, *, leaves: bool = False) -> None:
     """All processes train one run after the other; the first one claims for all and tells them which.
 
     Others look at the store at other moments, so they are told instead of looking themselves. While a run that another
@@ -55,6 +56,8 @@ def together(runner: Runner, awaited: Awaited, board: Board) -> None:
         _execute(runner, run, awaited.folder(run), board, lease)
 
     def resting() -> bool:
+        if leaves and awaited.taken():
+            return False
         _told_by_first("")
         return True
 

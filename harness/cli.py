@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness import __version__, plugins, signals
-from harness.commands import cache, compare, data, plan, report, run, show, verify
+from harness.commands import cache, compare, data, plan, report, run, show, submit, verify
 from harness.commands import list as catalogue
 from harness.errors import BadInput, Deserted, Unwritable
 from harness.words import printable
@@ -71,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"harness {__version__}")
     parser.set_defaults(plugin=[])
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for room in (run, plan, report, catalogue, show, compare, verify):
+    for room in (run, submit, plan, report, catalogue, show, compare, verify):
         room.declare(functools.partial(_command, commands))
     for name, room, help in (
         ("data", data, "data sets on disk"),

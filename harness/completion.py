@@ -130,21 +130,35 @@ def _run_ids(prefix: str, parsed_args: argparse.Namespace, **_: Any) -> list[str
     """Runs of the store, by the names of their folders."""
     try:
         root = Path(getattr(parsed_args, "runs", None) or config.runs())
-        return [folder.name for folder in root.glob(f"*/{prefix}*") if (folder / "spec.json").exists()]
+        return sorted(folder.name for folder in root.glob(f"*/{prefix}*") if (folder / "spec.json").exists())
     except (BadInput, OSError):
         return []
 
 
 def _knobs(kind: str, name: str) -> list[str]:
-    """The settings of a built-in plugin, read in its source: importing it may take seconds."""
-    places = [_HERE / kind / f"{name.replace('-', '_')}.py"]
-    own = [key for place in places if place.exists() for key in _knobs_in(place)]
-    shared = {"datasets": [field.name for field in dataclasses.fields(protocol.Data)], "sentinels": ["severity"]}
-    return [*dict.fromkeys([*own, *shared.get(kind, [])])]
+    """The settings of a plugin. Data sets say theirs; importing others takes seconds, so theirs are read in the source,
+    of those that come with harness.
+    """
+    if kind == "datasets":
+        return list(plugins.get(kind, name).Settings.__dataclass_fields__) if name in plugins.names(kind) else []
+    source = _HERE / kind / f"{name.replace('-', '_')}.py"
+    if not source.exists():
+        return []
+    shared, own = (_classes(file) for file in (_HERE / kind / "__init__.py", source))
+    settings = own.get("Settings") or shared.get("Watching")  # sentinels without any of their own
+    if settings is None:
+        return []
+    bases = [shared[base.id] for base in settings.bases if isinstance(base, ast.Name) and base.id in shared]
+    return [*dict.fromkeys(knob for each in (*bases, settings) for knob in _knobs_in(each))]
 
 
-def _knobs_in(source: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+def _classes(source: Path) -> dict[str, ast.ClassDef]:
+    tree = ast.parse(source.read_text(encoding="utf-8"))
+    return {node.name: node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+
+
+def _knobs_in(cls: ast.ClassDef) -> Iterator[str]:
+    for node in cls.body:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and isinstance(node.value, ast.Call):
             yield from [node.target.id] if getattr(node.value.func, "id", "") == "knob" else []
 

@@ -49,6 +49,11 @@ class Crew:
         self.workers.append(process)
         threading.Thread(target=self._watch, args=(number, process), daemon=True).start()
 
+    def join(self) -> None:
+        """Waits until all workers have left by themselves."""
+        while any(process.poll() is None for process in self.workers):
+            time.sleep(0.1)
+
     def __enter__(self) -> Crew:
         return self
 

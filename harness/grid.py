@@ -20,6 +20,7 @@ from harness.errors import BadInput, nearest
 from harness.grammar import Incompatible, Method
 from harness.overrides import check_felt, override, renamed
 from harness.settings import parse
+from harness.slurm import Slurm
 
 DEFAULT = "grids/default.toml"
 MOST_SEED = 2**32 - 1  # what every random number generator takes
@@ -56,6 +57,7 @@ class Grid:
     origins: dict[str, str]
     sentinels: dict[str, Any]
     defaults: dict[str, Any]
+    slurm: Slurm = field(default_factory=Slurm)
     selected: frozenset[tuple[str, str, int]] | None = field(default=None)
 
     def select(self, datasets: Sequence[str], methods: Sequence[str], seeds: Sequence[int]) -> Grid:
@@ -102,7 +104,8 @@ def build(name: str, raw: Mapping[str, Any], overrides: Sequence[str] = (), *, t
     watched = {key: dict(_table(raw["sentinels"], key, f"{name}: sentinels")) for key in _table(raw, "sentinels", name)}
     known = plugins.names("methods")
     components = {key: dict(_table(raw, key, name)) for key in raw if key in known}
-    changed = override(overrides, sections, {"data": data, "sentinels": watched}, components)
+    jobs = dict(_table(raw, "slurm", name))
+    changed = override(overrides, {**sections, "slurm": jobs}, {"data": data, "sentinels": watched}, components)
     if tiny:
         for group, values in TINY.items():
             sections[group].update({key: v for key, v in values.items() if f"{group}.{key}" not in changed})
@@ -129,6 +132,7 @@ def build(name: str, raw: Mapping[str, Any], overrides: Sequence[str] = (), *, t
         origins={key: config.origin(key, data, changed, own) for key in datasets},
         sentinels={key: _sentinel_settings(key, values) for key, values in watched.items()},
         defaults=components,
+        slurm=parse(Slurm, jobs, "slurm"),
     )
 
 
@@ -226,8 +230,8 @@ def _levels(factor: str, value: Any) -> tuple[str, ...]:
 
 
 def _check_keys(raw: Mapping[str, Any], name: str) -> None:
-    plain = {"datasets", "seeds", "baseline", "methods", "factors", "design", "data", "sentinels", *protocol.GROUPS}
-    known = plain | set(plugins.names("methods"))
+    plain = {"datasets", "seeds", "baseline", "methods", "factors", "design", "data", "sentinels", "slurm"}
+    known = plain | set(protocol.GROUPS) | set(plugins.names("methods"))
     for key in raw:
         if key not in known:
             raise BadInput(f"{name}: {key}", "no such key in a grid file", nearest(key, known))

@@ -18,10 +18,10 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 
 from harness.errors import BadInput
+from harness.task import SINCE, TASK
 
 WORKER = "HARNESS_WORKER"  # set in worker processes that `crew` starts: their number, from 1,
-LEAD = "HARNESS_LEAD"  # the process that started them,
-SINCE = "HARNESS_SINCE"  # and until when results are of earlier calls (ns, by the clock of the store's file system)
+LEAD = "HARNESS_LEAD"  # and the process that started them
 _RANK_VARIABLES = (
     "RANK",
     "LOCAL_RANK",
@@ -40,7 +40,8 @@ _RANK_VARIABLES = (
 class Launch:
     """Rank and world of this process; `worker` is 0 in what the launcher started, else the worker's number.
 
-    A worker also knows the process that started it, and until when results are of earlier calls (ns).
+    A worker also knows the process that started it, a job of a cluster what it is for (`prepare` or `train`), and both
+    until when results are of earlier calls (ns).
     """
 
     rank: int
@@ -50,6 +51,7 @@ class Launch:
     worker: int
     lead: int = 0
     since: int = 0
+    task: str = ""
 
     @property
     def leads(self) -> bool:
@@ -71,6 +73,7 @@ def here() -> Launch:
         worker=number(WORKER, 0),
         lead=number(LEAD, 0),
         since=number(SINCE, 0),
+        task=os.environ.get(TASK, ""),
     )
 
 

@@ -56,6 +56,7 @@ def check_felt(
 
 def renamed(name: str, changed: Mapping[str, Any], tiny: bool) -> str:
     """Runs with other settings are another grid: they never overwrite the leaderboard of the file's own."""
-    felt = {key: value for key, value in sorted(changed.items()) if key.partition(".")[0] not in ("data", "sentinels")}
+    unfelt = ("data", "sentinels", "slurm")  # where the data lies, who watches, and where it is trained
+    felt = {key: value for key, value in sorted(changed.items()) if key.partition(".")[0] not in unfelt}
     suffix = "-" + hashlib.sha256(repr(felt).encode()).hexdigest()[:4] if felt else ""
     return name + suffix + ("-tiny" if tiny else "")

@@ -84,6 +84,9 @@ def run(plan: Plan, record: Mapping[str, Any], store: Store, asked: Asked, argv:
         runner = Runner(plan.grid, plan.copies, accelerator, placement, asked.on_alarm, counter, asked.save_every)
         if not launch.worker:  # whoever started a worker has done this already
             _prepare(runner, todo)
+            if launch.task == "prepare":
+                board.close()
+                return Outcome(wanted)
             for copy in plan.copies.values():
                 thumbnails.keep(store, copy)
         _set_threads(runner, todo, launch, most)
@@ -93,16 +96,19 @@ def run(plan: Plan, record: Mapping[str, Any], store: Store, asked: Asked, argv:
     if runner is not None:
         folder = str(Path(__file__).parent)  # not `-m`, which takes modules from wherever the user stands
         command, told = [sys.executable, folder, *argv], {launching.SINCE: str(awaited.since)}
-        with Crew(command, told, board.say, awaited.left) as crew:
+        left = (lambda: 0) if launch.task else awaited.left  # a job's workers may leave while other jobs train
+        with Crew(command, told, board.say, left) as crew:
             for _ in range(count - 1):
                 crew.add()
             if most > count:
                 threading.Thread(target=_grow, args=(crew, runner, awaited, most), daemon=True).start()
             if placement == "data":
                 with sharing.partners():
-                    together(runner, awaited, board)
+                    together(runner, awaited, board, leaves=bool(launch.task))
             else:
-                claim(runner, awaited, board)
+                claim(runner, awaited, board, leaves=bool(launch.task))
+            if launch.task:
+                crew.join()
         outcome.died = crew.died
     board.close()
     return _outcome(plan, store, outcome)

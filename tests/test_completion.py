@@ -80,7 +80,7 @@ def test_files_are_those_that_fit(tmp_path: Path) -> None:
 
 
 def test_models_and_places_are_offered_where_they_are_asked_for() -> None:
-    assert offered("harness list models ViT-H-14-w") == ["ViT-H-14-worldwide", "ViT-H-14-worldwide-378"]
+    assert offered("harness list models ViT-B-32-p") == ["ViT-B-32-plus-256"]
     assert offered("harness config set data.raer.a") == ["data.raer.annotations"]
 
 
@@ -96,8 +96,7 @@ def test_every_setting_that_is_offered_is_one_of_the_plugins(kind: str) -> None:
     """They are read in the source: the plugins themselves say whether rightly so."""
     for name in plugins.names(kind):
         offers, real = completion._knobs(kind, name), plugins.get(kind, name).Settings.__dataclass_fields__
-        assert set(offers) <= set(real), name
-        assert kind == "datasets" or set(offers) == set(real), name
+        assert set(offers) == set(real), name
 
 
 @pytest.mark.parametrize("group", [*protocol.GROUPS, "ldl", "data", "sentinels"])

@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.commands import Add
 from harness.commands.arguments import plugin
+from harness.commands.examples import teach
 
 
 def declare(add: Add) -> None:
@@ -22,6 +23,7 @@ def declare(add: Add) -> None:
         if function is put:
             kind.add_argument("value", metavar="PLACE", help="a folder or file")
         plugin(kind)
+        teach(kind)
 
 
 def show(arguments: argparse.Namespace, argv: list[str]) -> int:

@@ -5,6 +5,16 @@ from __future__ import annotations
 import argparse
 
 EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {  # by command: what to type, and what it does
+    "": (
+        ("harness run --grid", "train grids/default.toml, write leaderboards/default/"),
+        ("harness run --grid --tiny", "the same as a smoke test of a minute or two"),
+        ("harness plan --grid", "what would run, what is done"),
+        ("harness watch", "the grid as it runs"),
+        ("harness show RUN", "one run: curves, scores, how to repeat it"),
+        ("harness doctor", "what is wrong with this machine, and the mend"),
+        ("harness COMMAND --help", "more, with examples"),
+        ("accelerate launch --config_file accelerate_config.yaml harness run --grid", "on GPUs"),
+    ),
     "run": (
         ("harness run --grid", "train grids/default.toml"),
         ("harness run --grid --tiny", "the same as a smoke test of a minute or two"),
@@ -64,6 +74,22 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {  # by command: what to type
         ('eval "$(harness completion zsh)"', "in ~/.zshrc, behind compinit"),
         ("harness completion fish > ~/.config/fish/completions/harness.fish", "for fish"),
     ),
+    "submit": (
+        ("harness submit --grid mine.toml --partition gpu", "the grid as jobs of a cluster"),
+        ("harness submit --grid mine.toml --max-jobs 20", "more jobs at once"),
+    ),
+    "cancel": (
+        ("harness cancel", "all jobs of this store"),
+        ("harness cancel --grid mine.toml", "one grid's jobs"),
+    ),
+    "new": (
+        ("harness new method my-loss", "a package with one component, its test and a grid"),
+        ("harness new dataset my-set --out ~/code", "the same with a data set, elsewhere"),
+    ),
+    "check": (
+        ("harness check my-loss --plugin my_loss.py", "does it keep the contract of a component?"),
+        ("harness check my-set --plugin my_set.py --root /data/my-set", "a data set, on your copy"),
+    ),
     "data check": (
         ("harness data check caer --root /data/CAER", "count, look for boxes, find what is broken"),
         ("harness data check caer --root /data/CAER --report caer.html", "and show clips with boxes"),
@@ -78,7 +104,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {  # by command: what to type
     ),
     "data mini": (
         ("harness data mini --out miniatures", "small drawn data sets in native layouts"),
-        ("harness data check caer --root miniatures/CAER", "look at one of them"),
+        ("harness data mini --out m && harness data check caer --root m/CAER", "and look at one"),
     ),
     "cache list": (
         ("harness cache list", "what is kept, and how large it is"),
@@ -89,14 +115,22 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {  # by command: what to type
         ("harness cache clear --kind frames --older-than 30 --dry-run", "only say what would go"),
     ),
 }
+EXIT_CODES = """\
+exit codes:
+  0  all done
+  1  some runs failed or a sentinel found an error (the rest finished)
+  2  bad input (nothing started)
+  3  interrupted: the same command goes on
+"""
 _WIDTH = 80
 
 
 def teach(parser: argparse.ArgumentParser) -> None:
-    """Puts the examples of a command (as its `prog` names it) behind its help."""
-    known = EXAMPLES.get(parser.prog.partition(" ")[2])
-    if known:
-        parser.epilog, parser.formatter_class = _text(known), argparse.RawDescriptionHelpFormatter
+    """Puts the examples of a command (as its `prog` names it) behind its help; of the whole, also the exit codes."""
+    command = parser.prog.partition(" ")[2]
+    if command in EXAMPLES:
+        parser.formatter_class = argparse.RawDescriptionHelpFormatter
+        parser.epilog = _text(EXAMPLES[command]) + ("" if command else f"\n\n{EXIT_CODES}")
 
 
 def _text(examples: tuple[tuple[str, str], ...]) -> str:

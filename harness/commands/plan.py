@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 
-from harness.commands import Add
+from harness.commands import Add, watch
 from harness.commands.arguments import command_line, grid_of, selectors
 
 
 def declare(add: Add) -> None:
     parser = add("plan", plan, "what would run, what is done, how long it takes")
     selectors(parser)
-    parser.add_argument("--json", action="store_true", help="for programs")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="for programs")
+    form.add_argument("--watch", action="store_true", help="then show how far it is, until all has ended")
 
 
 def plan(arguments: argparse.Namespace, argv: list[str]) -> int:
@@ -25,6 +27,9 @@ def plan(arguments: argparse.Namespace, argv: list[str]) -> int:
     resolved = planning.plan(grid)
     planned = planning.as_json(resolved, store, command_line(arguments))
     store.write_plan(grid.name, planned)
+    if arguments.watch:
+        seen = argparse.Namespace(runs=arguments.runs, grid=f"{grid.name}.toml", once=False, json=False)
+        return watch.watch(seen, argv)
     detectable = seeds.outlook(store, planned)
     selected = {run.run_id for run in resolved.runs if run.wanted}
     planned["runs"] = [row for row in planned["runs"] if row["run_id"] in selected]

@@ -22,6 +22,17 @@ if TYPE_CHECKING:
 
 def declare(add: Add) -> None:
     parser = add("run", run, "train what is missing, then write the leaderboard")
+    training(parser)
+    parser.add_argument(
+        "--until",
+        default="",
+        metavar="RULE",
+        help="add seeds: 'ci<1.0' until every factor's interval is narrower than that many points, 'seeds=8' up to 8",
+    )
+
+
+def training(parser: argparse.ArgumentParser) -> None:
+    """What to train, and how: the arguments that `run` and `submit` share."""
     selectors(parser)
     placements = ("auto", "pair", "data")
     parser.add_argument(
@@ -50,12 +61,6 @@ def declare(add: Add) -> None:
         metavar="SECONDS",
         help="between two checkpoints; more where saving takes over 5 %% of the time (default 60; 0: after each step)",
     )
-    parser.add_argument(
-        "--until",
-        default="",
-        metavar="RULE",
-        help="add seeds: 'ci<1.0' until every factor's interval is narrower than that many points, 'seeds=8' up to 8",
-    )
     parser.add_argument("--out", metavar="DIR", help="leaderboard folder (default leaderboards/<grid name>)")
 
 
@@ -79,7 +84,7 @@ def run(arguments: argparse.Namespace, argv: list[str]) -> int:
             outcome, _ = _train(seeds.extended(grid, narrow), store, arguments, argv, until, len(grid.seeds))
     if not launch.here().leads:
         return 0  # who leads tells: a launcher ends all processes when one of them does not end well
-    if outcome.done:
+    if outcome.done and not launch.here().task:  # of a cluster's jobs the last one writes it
         from harness.leaderboard import report as write
 
         print(f"leaderboard: {write([store], grid.name, out)}")

@@ -71,7 +71,7 @@ class Trained:
 
 
 class Bench:
-    """Trainings of one component. Its method is the component beside a prompt, where it may be, and what it requires."""
+    """Trainings of one component, which stands beside a prompt, where it may, and what it requires."""
 
     def __init__(self, cls: Any) -> None:
         self.cls, self.name = cls, cls.name

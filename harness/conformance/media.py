@@ -16,7 +16,7 @@ from harness.store import write_bytes
 WIDTH, HEIGHT = 64, 48  # pixels
 
 
-def draw(root: Path, path: str, frames: int = 6) -> None:
+def draw(root: Path, path: str, frames: int = 16) -> None:
     """Writes one clip at `path` below `root`: a video or an image by its extension, else a folder of frames.
 
     A frame has 64 × 48 pixels. What it shows follows from `path` alone: the same copy is drawn everywhere.

@@ -58,7 +58,7 @@ def hooks(bench: Bench) -> str:
         ctx = Context(learner.model, epoch=epoch, counts=torch.bincount(data.labels, minlength=len(CLASSES)))
         said = list(_given(part, learner, batch, ctx))
     order = part.sampler(data.labels_on_cpu, np.random.default_rng(0))
-    if order is not None and not (len(order) and 0 <= np.min(order) and np.max(order) < len(data)):
+    if order is not None and not (len(order) and np.min(order) >= 0 and np.max(order) < len(data)):
         raise Failed("sampler gives positions that no clip has", "give positions from 0 to the number of labels - 1")
     return "; ".join(said)
 
@@ -154,7 +154,9 @@ def gradients(bench: Bench) -> str:
         parameter.register_post_accumulate_grad_hook(lambda p, name=name: note(name, p))
     bench.train_on(learner, bench.method())
     if wild := [name for name, value in steepest.items() if value == float("inf")]:
-        raise Failed(f"gradients of {some(wild)} are not finite", "clamp what is divided by, and what log or sqrt takes")
+        raise Failed(
+            f"gradients of {some(wild)} are not finite", "clamp what is divided by, and what log or sqrt takes"
+        )
     brought = [name for name, parameter in trained.items() if id(parameter) in own]
     if dead := [name for name in brought if not steepest[name]]:
         raise Failed(f"no gradient reaches {some(dead)}", "use it in what the loss depends on, without detach")

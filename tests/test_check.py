@@ -1,0 +1,328 @@
+"""The conformance kit: each check fails for the plugin that breaks its part of the contract, with evidence and a mend."""
+
+import json
+
+import pytest
+import torch
+
+from harness import conformance, interface, plugins
+from harness.cli import main
+from harness.conformance import datasets, methods
+from harness.conformance.bench import Bench
+from harness.conformance.verdicts import FAILED, PASSED, SPARED, judged
+from harness.errors import BadInput
+
+COMPONENT = '''
+import os
+from dataclasses import dataclass
+import torch
+from torch import nn
+from harness.methods import Component
+from harness.settings import knob
+
+class Mine(Component):
+    """A component with a defect."""
+    name, paper = "mine", "none"
+'''
+# check -> what its component does wrong, and words of the evidence
+DEFECTS = {
+    "declares": ('paper = ""\n    def loss(self, out, batch, ctx): return {}', "`paper` is empty"),
+    "hooks": ("def kernel(self, targets, ctx): return targets + 1", "rows sum to"),
+    "repeats": (
+        "def on_logits(self, logits, batch, ctx): return logits * (1 + os.urandom(1)[0] / 1000)",
+        "end with other weights",
+    ),
+    "acts": (
+        "def loss(self, out, batch, ctx): return {'mine': (1.0, out.logits.detach().mean())}",
+        "ends as prompt does",
+    ),
+    "knobs": (
+        "@dataclass(frozen=True)\n    class Settings:\n        size: float = knob(0.5, 'read by nobody', low=0)\n"
+        "    def weigh(self, log_p, batch, ctx): return 2 * torch.ones_like(log_p)",
+        "no value of size changes",
+    ),
+    "gradients": (
+        "def extend(self, model): self.idle = nn.Linear(2, 2)\n"
+        "    def weigh(self, log_p, batch, ctx): return 2 * torch.ones_like(log_p)",
+        "no gradient reaches components.mine.idle",
+    ),
+    "batches": (
+        "def loss(self, out, batch, ctx): return {'mine': (1.0, out.logits.std(dim=0).mean())}",
+        "NotFinite",
+    ),
+    "evaluation": (
+        "def extend(self, model): model.head.adapt['face'] = Noise()\n\n"
+        "class Noise(nn.Module):\n    def forward(self, rows): return rows + torch.randn_like(rows)",
+        "two evaluations of one network differ",
+    ),
+    "save-load": (
+        "step = 0\n    def after_step(self, ctx): self.step += 1\n"
+        "    def on_logits(self, logits, batch, ctx): return logits / (1 + self.step)",
+        "training ends with other weights",
+    ),
+    "composition": (
+        "def on_logits(self, logits, batch, ctx):\n"
+        "        assert (batch.target.max(-1).values == 1).all(), 'labels must be hard'\n        return 2 * logits",
+        "labels must be hard",
+    ),
+    "micro-batches": (
+        "def loss(self, out, batch, ctx): return {'mine': (1.0, out.logits.logsumexp(-1).sum())}",
+        "a batch whole and in 3 parts train differently",
+    ),
+    "processes": (
+        "def on_batch(self, batch, ctx):\n        batch.face = batch.face + torch.randn_like(batch.face)\n"
+        "        return batch",
+        "one process and two train differently",
+    ),
+    "speed": (
+        "def weigh(self, log_p, batch, ctx):\n        for _ in range(20000): log_p = log_p + 0\n"
+        "        return torch.ones_like(log_p)",
+        "times the step of prompt",
+    ),
+}
+
+
+@pytest.fixture(autouse=True)
+def fresh_registry(monkeypatch):
+    monkeypatch.setattr(plugins, "_from_files", {kind: {} for kind in plugins.BASES})
+
+
+def written(tmp_path, code: str) -> str:
+    file = tmp_path / "mine.py"
+    file.write_text(code)
+    return str(file)
+
+
+def component(tmp_path, body: str):
+    plugins.add_file(written(tmp_path, COMPONENT + "    " + body))
+    return plugins.get("methods", "mine")
+
+
+def test_there_is_a_defect_for_every_check_of_components():
+    assert list(DEFECTS) == list(methods.CHECKS)
+
+
+@pytest.mark.parametrize("check", DEFECTS)
+def test_a_check_of_components_finds_its_defect(check, tmp_path):
+    torch.set_num_threads(1)
+    body, evidence = DEFECTS[check]
+    cls = component(tmp_path, body)
+    (verdict,) = judged(cls, Bench(cls), {check: methods.CHECKS[check]})
+    assert verdict.verdict == FAILED, verdict
+    assert evidence in verdict.evidence and verdict.mend
+
+
+def test_what_a_hook_raises_is_told_with_the_plugins_own_line(tmp_path):
+    cls = component(tmp_path, "def on_logits(self, logits, batch, ctx): return logits @ torch.ones(2, 2)")
+    (verdict,) = judged(cls, Bench(cls), {"repeats": methods.repeats})
+    assert verdict.verdict == FAILED and "RuntimeError" in verdict.evidence
+    assert f"{tmp_path / 'mine.py'}:12" in verdict.mend
+
+
+@pytest.mark.parametrize(
+    ("body", "evidence"),
+    [
+        ("def loss(self, out, batch, ctx): return {'cls': (1.0, out.logits.mean())}", "called 'cls'"),
+        ("def loss(self, out, batch, ctx): return {'mine': (1.0, out.logits.mean(-1))}", "the term 'mine' is"),
+        ("def on_logits(self, logits, batch, ctx): return logits[:, :2]", "on_logits gives [5, 2]"),
+        ("def sampler(self, label, rng): return rng.integers(99, size=99)", "positions that no clip has"),
+        (
+            "def on_batch(self, batch, ctx):\n        batch.target = 2 * batch.target\n        return batch",
+            "label mixture [5, 3] whose rows sum to [2.0",
+        ),
+    ],
+)
+def test_what_hooks_give_is_held_against_what_the_learner_takes(body, evidence, tmp_path):
+    cls = component(tmp_path, body)
+    (verdict,) = judged(cls, Bench(cls), {"hooks": methods.hooks})
+    assert verdict.verdict == FAILED and evidence in verdict.evidence and verdict.mend
+
+
+SETTING_THAT_ACTS_BESIDE_ANOTHER = """@dataclass(frozen=True)
+    class Settings:
+        form: str = knob("plain", "which form", choices=("plain", "sharp"))
+        power: float = knob(2.0, "of the sharp form", low=0)
+    def on_logits(self, logits, batch, ctx):
+        return logits if self.settings.form == "plain" else logits * self.settings.power
+"""
+
+
+def test_a_setting_that_acts_only_beside_another_choice_turns(tmp_path):
+    cls = component(tmp_path, SETTING_THAT_ACTS_BESIDE_ANOTHER)
+    verdicts = {
+        found.check: found for found in judged(cls, Bench(cls), methods.CHECKS | {"processes": str, "speed": str})
+    }
+    assert verdicts["knobs"].evidence == "form at sharp; power at 1.0 beside form = sharp"
+    assert verdicts["acts"].evidence.startswith("with form = sharp it ends elsewhere than prompt")
+    assert all(found.verdict == PASSED for found in verdicts.values())
+
+
+def test_a_component_that_must_see_pixels_is_checked_on_pixels(tmp_path):
+    body = (
+        "needs_pixels = True\n    def on_batch(self, batch, ctx):\n"
+        "        if batch.level == 'pixels': batch.face = 255 - batch.face\n        return batch"
+    )
+    cls = component(tmp_path, body)
+    cheap = {name: methods.CHECKS[name] for name in ("hooks", "repeats", "acts", "evaluation", "save-load")}
+    assert [found.verdict for found in judged(cls, Bench(cls), cheap)] == [PASSED] * 5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", plugins.names("methods"))
+def test_the_products_own_components_pass(name):
+    report = conformance.check(name)
+    assert report.passed, report.text()
+
+
+@pytest.mark.parametrize("name", ["caer", "daisee", "raer"])
+def test_the_products_own_data_sets_pass_on_their_miniatures(name):
+    report = conformance.check(name)
+    assert report.passed, report.text()
+    assert "manifest" not in report.text()
+
+
+# ── data sets ───────────────────────────────────────────────────────────────────────────────────────────────
+
+ADAPTER = '''
+import itertools, json
+from dataclasses import dataclass
+from harness.clips import Clip
+from harness.conformance import draw
+from harness.datasets import Adapter
+from harness.protocol import Data
+from harness.settings import knob
+
+COUNTER = itertools.count()
+
+class Mine(Adapter):
+    """A data set with a defect."""
+    name, title, paper, folder = "mine", "Mine", "none", "mine"
+    classes = ("calm", "cross")
+    Settings = Data
+
+    def descriptions(self):
+        return ("a calm face", "drawn brows")
+
+    @classmethod
+    def sample(cls, root):
+        for split in ("train", "val", "test"):
+            for n in range(6):
+                draw(root, f"{split}/{'calm' if n % 2 else 'cross'}/{n}.mp4")
+        cls.more(root)
+
+    @classmethod
+    def more(cls, root): pass
+
+'''
+DATA_DEFECTS = {
+    "declares": ('title = ""', "`title` is empty"),
+    "reads": ("def clips(self): yield Clip('a', 'train/calm/1.mp4', 2, 'train')", "label 2 is outside"),
+    "repeats": (
+        "def clips(self):\n        for clip in super().clips():\n"
+        "            yield Clip(f'{clip.id}-{next(COUNTER)}', clip.media, clip.label, clip.split)",
+        "read twice, the copy has other clips",
+    ),
+    "paths": (
+        "def clips(self):\n        for clip in super().clips():\n"
+        "            yield Clip(f'{self.root}/{clip.id}', clip.media, clip.label, clip.split)",
+        "/train/calm/1",
+    ),
+    "classes": ('classes = ("calm", "cross", "hidden")', "no training clip of hidden"),
+    "descriptions": ("def descriptions(self): return ('a face', 'a face')", "the same sentence"),
+    "official": ('official = {"train": 7}', "train 6 of 7"),
+    "boxes": (
+        "@classmethod\n    def more(cls, root):\n"
+        "        (root / 'faces.json').write_text(json.dumps({'train/calm/1': [8, 6, 40, 38]}))",
+        "1 of 18 clips have a face box",
+    ),
+    "knobs": (
+        "@dataclass(frozen=True)\n    class Settings(Data):\n        half: bool = knob(False, 'read by nobody')",
+        "no value of half changes what is read",
+    ),
+    "audit": (
+        "@classmethod\n    def more(cls, root): (root / 'test/calm/1.mp4').write_bytes(b'no video')",
+        "test/calm/1",
+    ),
+}
+
+
+def adapter(tmp_path, body: str):
+    plugins.add_file(written(tmp_path, ADAPTER + "    " + body))
+    return plugins.get("datasets", "mine")
+
+
+def test_there_is_a_defect_for_every_check_of_data_sets():
+    assert list(DATA_DEFECTS) == list(datasets.CHECKS)
+
+
+@pytest.mark.parametrize("check", DATA_DEFECTS)
+def test_a_check_of_data_sets_finds_its_defect(check, tmp_path):
+    body, evidence = DATA_DEFECTS[check]
+    cls = adapter(tmp_path, body)
+    cls.sample(tmp_path / "mine")
+    with datasets.opened(cls, str(tmp_path / "mine") if check == "official" else "") as copy:
+        (verdict,) = judged(cls, copy, {check: datasets.CHECKS[check]})
+    assert verdict.verdict == FAILED, verdict
+    assert evidence in verdict.evidence and verdict.mend
+
+
+def test_a_sound_data_set_passes_on_a_copy_of_its_own_and_on_the_users(tmp_path, capsys):
+    plugin = written(tmp_path, ADAPTER)
+    words = ["check", "mine", "--plugin", plugin, "--json"]
+    assert main(words) == 0
+    small = json.loads(capsys.readouterr().out)
+    plugins.get("datasets", "mine").sample(tmp_path / "mine")
+    assert main([*words, "--root", str(tmp_path / "mine")]) == 0
+    given = json.loads(capsys.readouterr().out)
+    assert small == given
+    assert {each["verdict"] for each in given["checks"]} == {PASSED, SPARED}
+
+
+# ── the command ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_exit_code_and_json_say_what_failed(tmp_path, capsys):
+    plugin = written(tmp_path, ADAPTER + '    title = ""')
+    assert main(["check", "mine", "--plugin", plugin, "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert (found["plugin"], found["kind"], found["passed"]) == ("mine", "datasets", False)
+    (failed,) = [each for each in found["checks"] if each["verdict"] == FAILED]
+    assert failed == {
+        "check": "declares",
+        "verdict": FAILED,
+        "evidence": "`title` is empty",
+        "mend": "give the name that tables show",
+    }
+    assert main(["check", "mine", "--plugin", plugin]) == 1
+    text = capsys.readouterr().out
+    assert "→ give the name that tables show" in text and "1 failed" in text.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["ldll"], "no such component or data set — did you mean ldl"),
+        (["ldl", "--root", "."], "ldl is a component, which reads no data"),
+        (["dfew"], "there is no copy of dfew to read"),
+        (["caer", "--root", "nowhere"], r"no folder nowhere"),
+    ],
+)
+def test_what_can_not_be_checked_is_bad_input(words, message, capsys):
+    assert main(["check", *words]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_name_of_two_plugins_is_refused(tmp_path):
+    plugins.add_file(written(tmp_path, ADAPTER + COMPONENT + "    def loss(self, out, batch, ctx): return {}"))
+    with pytest.raises(BadInput, match="is a component and a data set"):
+        conformance.check("mine")
+
+
+@pytest.mark.parametrize(
+    ("api", "words"),
+    [(interface.VERSION, ""), (interface.VERSION + 1, "upgrade harness"), ("1", "is no version"), (True, "no version")],
+)
+def test_a_plugin_says_which_interface_it_was_written_for(api, words):
+    problem = interface.problem(type("Plugin", (), {"api": api}))
+    assert words in problem and bool(problem) == bool(words)
+    assert interface.problem(type("Plugin", (), {})) == ""
