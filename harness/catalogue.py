@@ -11,6 +11,7 @@ from tabulate import tabulate
 from harness import architectures, config, design, plugins, presets, pretrained, protocol
 from harness.errors import BadInput, nearest
 from harness.settings import describe, spell
+from harness.slurm import Slurm
 from harness.words import plural
 
 _PAGE = 106  # columns of a line of text
@@ -42,7 +43,7 @@ def settings() -> list[dict[str, Any]]:
 
     `name` is what `--set` takes (but for the design's, which only a grid file says), with NAME for any of `of`.
     """
-    sections: dict[str, type] = {**protocol.GROUPS, "design": design.Design}
+    sections: dict[str, type] = {**protocol.GROUPS, "design": design.Design, "slurm": Slurm}
     found = [_setting(row, section) for section, cls in sections.items() for row in describe(cls)]
     for group, kind in (("data", "datasets"), ("sentinels", "sentinels")):
         found += _common(group, kind)

@@ -20,8 +20,10 @@ from argcomplete.completers import DirectoriesCompleter, FilesCompleter
 
 from harness import architectures, config, plugins, presets, pretrained, protocol
 from harness.errors import BadInput
+from harness.slurm import Slurm
 
 SHELLS = ("bash", "zsh", "fish")
+GROUPS = {**protocol.GROUPS, "slurm": Slurm}
 Offer = Callable[..., Iterable[str]]
 _HERE = Path(__file__).parent
 
@@ -97,8 +99,8 @@ def _settings(prefix: str, **_: Any) -> list[str]:
 def _keys(prefix: str) -> list[str]:
     """The next piece of a key: what stands before its last dot is complete."""
     group, *names = prefix.split(".")[:-1] or [""]
-    if group in protocol.GROUPS:
-        return [f"{group}.{field.name}=" for field in dataclasses.fields(protocol.GROUPS[group])]
+    if group in GROUPS:
+        return [f"{group}.{field.name}=" for field in dataclasses.fields(GROUPS[group])]
     if group in ("data", "sentinels"):
         kind = "datasets" if group == "data" else group
         if not names:
@@ -106,7 +108,7 @@ def _keys(prefix: str) -> list[str]:
         return [f"{group}.{names[0]}.{key}=" for key in _knobs(kind, names[0])]
     if group in plugins.names("methods"):
         return [f"{group}.{name}=" for name in _knobs("methods", group)]
-    return [f"{name}." for name in (*protocol.GROUPS, "data", "sentinels", *plugins.names("methods"))]
+    return [f"{name}." for name in (*GROUPS, "data", "sentinels", *plugins.names("methods"))]
 
 
 def _values(key: str) -> list[str]:
@@ -116,7 +118,7 @@ def _values(key: str) -> list[str]:
         return architectures.names()
     if key == "model.pretrained":
         return sorted({offer.tag for model in architectures.names() for offer in pretrained.offers(model)})
-    known = list(dataclasses.fields(protocol.GROUPS[group])) if group in protocol.GROUPS else []
+    known = list(dataclasses.fields(GROUPS[group])) if group in GROUPS else []
     choices = [field.metadata.get("choices") or () for field in known if field.name == name]
     return [str(choice) for each in choices for choice in each if choice]
 

@@ -68,8 +68,8 @@ class Plan:
 
     def todo(self, store: Store) -> list[Run]:
         """The wanted runs that are not done."""
-        found = states(self.runs, index.entries(store), store)
-        return [run for run in self.runs if run.wanted and found[run.run_id] != "done"]
+        done = {place for place, entry in index.entries(store).items() if entry.done}
+        return [run for run in self.runs if run.wanted and (run.dataset, run.run_id) not in done]
 
 
 def plan(grid: Grid) -> Plan:

@@ -33,7 +33,7 @@ def downloaded(offer: Offer) -> bool | None:
     """Whether weights of the hub are on this machine; None where that can't be told."""
     if not offer.repository:
         return None
-    folder = hub_folder() / "hub" / ("models--" + offer.repository.replace("/", "--")) / "snapshots"
+    folder = hub_folder() / ("models--" + offer.repository.replace("/", "--")) / "snapshots"
     return any(folder.glob("*/*"))
 
 

@@ -73,7 +73,7 @@ def run(plan: Plan, record: Mapping[str, Any], store: Store, asked: Asked, argv:
         board.say(f"note: {shortfall}")
     runner = None
     if todo:
-        begun = sum((store.folder(run.dataset, run.run_id) / "checkpoint").is_dir() for run in todo)
+        begun = sum((awaited.folder(run) / "checkpoint").is_dir() for run in awaited.begun)
         goes_on = f"; {begun} of them from a checkpoint" if begun else ""
         board.say(f"{len(todo)} of {plural(wanted, 'run')} to train{goes_on}")
         board.say(f"placement {placement}: {why}; {count} worker{'s' * (count > 1)}: {why_count}")
@@ -84,11 +84,11 @@ def run(plan: Plan, record: Mapping[str, Any], store: Store, asked: Asked, argv:
         runner = Runner(plan.grid, plan.copies, accelerator, placement, asked.on_alarm, counter, asked.save_every)
         if not launch.worker:  # whoever started a worker has done this already
             _prepare(runner, todo)
+            for copy in plan.copies.values() if launch.task != "train" else ():
+                thumbnails.keep(store, copy)
             if launch.task == "prepare":
                 board.close()
                 return Outcome(wanted)
-            for copy in plan.copies.values():
-                thumbnails.keep(store, copy)
         _set_threads(runner, todo, launch, most)
     if launch.leads:
         store.write_plan(plan.grid.name, record)

@@ -5,7 +5,6 @@ docs/settings.md say the same of them. None changes the numbers of a run.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
 USERS = {  # for the user to set
@@ -13,6 +12,7 @@ USERS = {  # for the user to set
     "XDG_CACHE_HOME": "the cache home (default `~/.cache`)",
     "XDG_CONFIG_HOME": "home of the user file `harness/config.toml` (default `~/.config`)",
     "HF_HOME": "home of what is downloaded from the Hugging Face hub (default: `huggingface` in the cache home)",
+    "HF_HUB_CACHE": "folder of downloaded weights and data sets (default: `hub` in HF_HOME)",
     "HF_HUB_OFFLINE": "1: nothing is downloaded, weights and data sets must be there",
     "NO_COLOR": "set to anything: no colours, also on a terminal",
 }
@@ -21,6 +21,7 @@ OWN = {  # set by harness in the processes that it starts
     "HARNESS_WORKERS": "how many workers share a device",
     "HARNESS_LEAD": "the process that started the worker",
     "HARNESS_SINCE": "until when results are of earlier calls",
+    "HARNESS_TASK": "what a job of a cluster is to do",
 }
 
 
@@ -29,7 +30,7 @@ def in_effect() -> dict[str, str]:
     return {name: os.environ[name] for name in USERS if os.environ.get(name)}
 
 
-def hub_folder(environment: Mapping[str, str] = os.environ) -> Path:
+def hub_folder() -> Path:
     """Where the Hugging Face libraries keep what they download, by their own rule, asked without importing them."""
-    caches = environment.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(os.path.expanduser(environment.get("HF_HOME") or f"{caches}/huggingface"))
+    home = os.environ.get("HF_HOME", f"{os.environ.get('XDG_CACHE_HOME', '~/.cache')}/huggingface")
+    return Path(os.path.expanduser(os.environ.get("HF_HUB_CACHE", f"{home}/hub")))

@@ -5,7 +5,10 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,19 +40,26 @@ def test_the_weights_of_each_model_are_those_that_open_clip_knows() -> None:
 
 
 def test_weights_are_looked_for_where_the_hub_keeps_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import open_clip.pretrained
-    from huggingface_hub import constants
-
-    monkeypatch.delenv("HF_HOME", raising=False)
-    assert Path(constants.HF_HUB_CACHE) == variables.hub_folder() / "hub" or "HF_HUB_CACHE" in open_clip.__dict__
-    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     (openai,) = [offer for offer in pretrained.offers("ViT-B-32") if offer.tag == "openai"]
     assert pretrained.downloaded(openai) is False
-    weights = tmp_path / "hub/models--timm--vit_base_patch32_clip_224.openai/snapshots/0a1b/open_clip_model.safetensors"
+    weights = tmp_path / "models--timm--vit_base_patch32_clip_224.openai/snapshots/0a1b/open_clip_model.safetensors"
     weights.parent.mkdir(parents=True)
     weights.touch()
     assert pretrained.downloaded(openai) is True
     assert pretrained.downloaded(openai._replace(repository="")) is None
+
+
+@pytest.mark.parametrize(
+    "environment", [{}, {"XDG_CACHE_HOME": "/x"}, {"HF_HOME": "~/h", "XDG_CACHE_HOME": "/x"}, {"HF_HUB_CACHE": "/c"}]
+)
+def test_the_hubs_folder_is_the_one_that_its_library_takes(environment: dict[str, str]) -> None:
+    code = "from huggingface_hub import constants; from harness import variables\n"
+    code += "print(constants.HF_HUB_CACHE, variables.hub_folder())"
+    kept = {name: os.environ[name] for name in ("HOME", "PATH")}
+    done = subprocess.run([sys.executable, "-c", code], env={**kept, **environment}, capture_output=True, text=True)
+    theirs, ours = done.stdout.split()
+    assert theirs == ours
 
 
 def test_models_are_a_table_that_a_word_narrows(capsys: pytest.CaptureFixture[str]) -> None:

@@ -99,7 +99,7 @@ def test_every_setting_that_is_offered_is_one_of_the_plugins(kind: str) -> None:
         assert set(offers) == set(real), name
 
 
-@pytest.mark.parametrize("group", [*protocol.GROUPS, "ldl", "data", "sentinels"])
+@pytest.mark.parametrize("group", [*protocol.GROUPS, "slurm", "ldl", "data", "sentinels"])
 def test_a_group_that_is_written_in_full_or_in_part_leads_to_its_keys(group: str) -> None:
     keys = completion._settings(f"{group}.")
     assert keys and all(key.startswith(f"{group}.") for key in keys)

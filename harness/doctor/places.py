@@ -18,7 +18,7 @@ _ROLES = {"store": "the run store", "cache": "the cache", "hub": "the folder of 
 _ELSEWHERE = {
     "store": "give --runs on another disk, or `harness config set runs …`",
     "cache": "set HARNESS_CACHE to another disk, or make room: `harness cache clear --keep 5GB`",
-    "hub": "set HF_HOME to another disk",
+    "hub": "set HF_HOME to a folder on another disk",
 }
 
 
