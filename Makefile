@@ -13,7 +13,7 @@ test: .venv/installed lint  ## what CI runs
 	.venv/bin/python -m pytest -m "not slow and not slurm" -n auto
 
 test-slow: .venv/installed  ## checks that take minutes
-	.venv/bin/python -m pytest -m slow
+	.venv/bin/python -m pytest -m "slow and not slurm"
 
 test-slurm: .venv/installed  ## a two-node SLURM cluster on this machine (root, Debian's slurm-wlm and munge), a quarter of an hour
 	tests/slurm/cluster.sh up

@@ -13,33 +13,49 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness import __version__, plugins, signals
-from harness.commands import cache, compare, data, plan, report, run, show, submit, verify
+from harness.commands import (
+    cache,
+    check,
+    compare,
+    completion,
+    config,
+    data,
+    doctor,
+    examples,
+    export,
+    new,
+    plan,
+    predict,
+    report,
+    run,
+    show,
+    submit,
+    verify,
+    watch,
+)
 from harness.commands import list as catalogue
 from harness.errors import BadInput, Deserted, Unwritable
 from harness.words import printable
 
-EXAMPLES = """\
-examples:
-  harness run --grid                          train grids/default.toml, write leaderboards/default/
-  harness run --grid --tiny                   the same pairs as a smoke test of a minute or two
-  harness run --datasets caer --methods "prompt+ldl,prompt+lsr" --seeds 0,1,2
-  harness run --grid mine.toml --set ldl.temperature=0.05 --set data.caer.root=/data/CAER
-  accelerate launch --config_file accelerate_config.yaml harness run --grid
-  harness plan --grid                         what would run, what is done
-  harness show RUN                            one run: curves, scores, the command that repeats it
-  harness data check caer --root /data/CAER   what is in a copy, and what is wrong with it
-
-exit codes: 0 all done, 1 some runs failed or a sentinel found an error (the rest finished), 2 bad input (nothing
-            started), 3 interrupted: the same command goes on
-"""
+TRAINING, READING = (run, submit, plan, watch), (report, show, compare, verify, predict, export)
+EXTENDING, HELPING = (new, check), (catalogue, doctor, config, completion)
+ROOMS = (*TRAINING, *READING, *EXTENDING, *HELPING)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code; the last line says the outcome in words."""
-    argv = [*(sys.argv[1:] if argv is None else argv)]
-    arguments = _parser().parse_args(argv)
+    argv, parser = [*(sys.argv[1:] if argv is None else argv)], _parser()
+    if "_ARGCOMPLETE" in os.environ:
+        from harness.completion import answer
+
+        answer(parser)
+    arguments = parser.parse_args(argv)
     signals.install()
     try:
+        if getattr(arguments, "runs", "") is None:
+            from harness.config import runs
+
+            arguments.runs = runs()
         for file in arguments.plugin:
             plugins.add_file(file)
         with signals.bounded():
@@ -65,13 +81,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="harness",
         description="Trains every dataset × method × seed of a grid and writes ablation tables.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"harness {__version__}")
     parser.set_defaults(plugin=[])
+    examples.teach(parser)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for room in (run, submit, plan, report, catalogue, show, compare, verify):
+    for room in ROOMS:
         room.declare(functools.partial(_command, commands))
     for name, room, help in (
         ("data", data, "data sets on disk"),
@@ -87,4 +102,5 @@ def _command(commands: Any, name: str, function: Any, help: str) -> argparse.Arg
     parser = commands.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".")
     if function is not None:
         parser.set_defaults(command=function)
+    examples.teach(parser)
     return parser

@@ -104,17 +104,19 @@ class Onlooker:
 
     def __init__(self, store: Store, grid: str) -> None:
         self.store, self.grid = store, grid
+        self.took = 0.0  # seconds, by the last look
         self._kept: dict[str, tuple[Any, _Facts]] = {}
         self._jobs: tuple[float, tuple[Job, ...]] = (-QUEUE, ())
 
     def look(self) -> Look:
         """The grid now. Raises `BadInput` where it was never planned."""
+        began = time.monotonic()
         found = [(row, self._facts(row)) for row in self.store.read_plan(self.grid)["runs"]]
         by_time = sorted(found, key=lambda each: each[1].changed)
         states: dict[str, Counter[str]] = defaultdict(Counter)
         for row, facts in found:
             states[row["dataset"]][facts.state] += 1
-        return Look(
+        look = Look(
             grid=self.grid,
             runs=len(found),
             states={name: {state: counts[state] for state in STATES} for name, counts in states.items()},
@@ -124,17 +126,18 @@ class Onlooker:
             jobs=self._queued(),
             left=_left(found),
         )
+        self.took = time.monotonic() - began
+        return look
 
     def _facts(self, row: Mapping[str, Any]) -> _Facts:
         folder = self.store.folder(row["dataset"], row["run_id"])
-        stamp = _stamp(folder)
         before, facts = self._kept.get(row["run_id"], (None, None))
-        if facts is not None and facts.state == DONE and before == (stamp, False):
+        if facts is not None and facts.state == DONE and before == _changed(folder / "result.json"):
             return facts
-        held = leases.held(folder)
-        if facts is None or before != (stamp, held):
-            facts = _read(self.store, row, held)
-        self._kept[row["run_id"]] = ((stamp, held and facts.state != DONE), facts)
+        now = _stamp(folder), leases.held(folder)
+        if facts is None or before != now:
+            facts = _read(self.store, row, held=now[1])
+        self._kept[row["run_id"]] = (now[0][_READ.index("result.json")] if facts.state == DONE else now, facts)
         return facts
 
     def _queued(self) -> tuple[Job, ...]:

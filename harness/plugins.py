@@ -19,6 +19,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from harness import interface
 from harness.errors import BadInput, nearest
 
 BASES = {"datasets": "Adapter", "methods": "Component", "sentinels": "Sentinel"}
@@ -85,6 +86,8 @@ def add_file(path: str) -> list[str]:
                 raise BadInput(path, f"{cls.name!r} can't name a {_noun(kind)}", "use letters, digits and hyphens")
             if problem := getattr(cls, "problem", str)():
                 raise BadInput(path, f"{cls.name} {problem}", f"see harness/{kind}/__init__.py for the hooks")
+            if problem := interface.problem(cls):
+                raise BadInput(path, f"{cls.name} {problem}", "update harness, or the plugin")
             if cls.name in names(kind) and _from_files[kind].get(cls.name) is None:
                 raise BadInput(path, f"{cls.name!r} is already a {_noun(kind)}", "give it another name")
             _from_files[kind][cls.name] = cls
@@ -113,6 +116,8 @@ def _entry_point_class(kind: str, point: metadata.EntryPoint) -> Any:
         raise BadInput(point.name, f"the plugin can't be imported: {type(error).__name__}: {error}", mend) from error
     if not (inspect.isclass(cls) and issubclass(cls, _base(kind)) and getattr(cls, "name", "") == point.name):
         raise BadInput(point.value, f"is not a {_noun(kind)} named {point.name!r}", "mend the entry point")
+    if problem := interface.problem(cls):
+        raise BadInput(point.name, problem, f"update harness, or uninstall {point.value.split(':')[0]}")
     return cls
 
 

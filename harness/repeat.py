@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness import plugins, protocol
+from harness.config import RUNS
 from harness.settings import spell
 
-RUNS = "runs"  # the store that a command uses unless told
 OF_THE_COPY = ("fingerprint", "miniature")  # what a spec says of the data beside their settings
 
 

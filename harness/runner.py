@@ -11,7 +11,7 @@ import gc
 import math
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,19 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
-from harness import __version__, evaluation, manifest, retry, scores, sharing, training, trunk, weights
+from harness import (
+    __version__,
+    evaluation,
+    manifest,
+    retry,
+    scores,
+    sharing,
+    trackers,
+    trained,
+    training,
+    trunk,
+    weights,
+)
 from harness.cache import Stored, Tower, Views, check_room, crops, features
 from harness.checkpoint import Keeper
 from harness.clips import SPLITS, Clip, as_dataset
@@ -48,7 +60,8 @@ from harness.writing import History, Lost, Writer, predictions_of
 class Runner:
     """Runs of one grid in this process; what runs share (trunk, features, splits) is loaded once.
 
-    `counter` gives, for a piece of work on clips, who is told how far it is.
+    `counter` gives, for a piece of work on clips, who is told how far it is. `save_model` keeps each run's trained
+    weights, `track` names the trackers that are told its epochs.
     """
 
     def __init__(
@@ -60,8 +73,12 @@ class Runner:
         on_alarm: str,
         counter: Callable[[str], Progress],
         save_every: float,
+        *,
+        save_model: bool = False,
+        track: Sequence[str] = (),
     ) -> None:
         self.grid, self.copies, self.accelerator, self.save_every = grid, copies, accelerator, save_every
+        self.save_model, self.track = save_model, track
         self.placement, self.on_alarm, self.counter = placement, on_alarm, counter
         self.model: Model = grid.sections["model"]
         self._clip = functools.cache(lambda: trunk.load(self.model))
@@ -110,14 +127,14 @@ class Runner:
             keeper = self._keeper(writer, viewer, train.accumulation)
             watch = self._watch(writer, viewer)
             try:
-                result, predictions = self._train(run, train, writer, viewer, watch, keeper)
+                result, *files = self._train(run, train, writer, viewer, watch, keeper)
             except (Lost, Unwritable):
                 raise
             except Exception as error:
                 if sharing.gone(error):
                     raise
                 described = _describe_error(error, retry.advice(error, train))
-                result, predictions = {"status": "failed", "error": described}, None
+                result, files = {"status": "failed", "error": described}, [None]
                 again = None if retried else retry.of(error, train)
                 together = not isinstance(error, Alarmed | training.NotFinite)  # those are raised by all processes
                 if self.accelerator.num_processes > 1 and together:  # the others wait for this one: end them all
@@ -136,21 +153,24 @@ class Runner:
                 retry.begin(folder / "checkpoint", retried, train)
             viewer.note(f"{retried['why']}; {retried['how']}")
         result |= {"retried": retried} if retried else {}
-        writer.end(self._result(run, keeper, watch, result), watch.alarms, predictions)
+        writer.end(self._result(run, keeper, watch, result), watch.alarms, *files)
         keeper.clear()
         return result
 
     def _train(
         self, run: Run, train: Train, writer: Writer, viewer: Viewer, watch: Watch, keeper: Keeper
-    ) -> tuple[dict[str, Any], bytes]:
+    ) -> tuple[dict[str, Any], bytes, bytes | None]:
+        """The run's result, its predictions, and its trained weights where they are to be kept."""
         copy, settings = self.copies[run.copy], recording(train)
         splits, counts, reading = self._data(run.copy, self.cached(run))
         watch.reading(reading)
         learner = self._learner(run, self._clip() if self.model.trunk == "frozen" else trunk.load(self.model))
-        metric, history = settings.metric or copy.adapter.metric, History(writer)
-        outcome = training.train(
-            learner, splits, settings, metric, run.seed, self.accelerator, viewer, history, watch, keeper
-        )
+        metric = settings.metric or copy.adapter.metric
+        with trackers.tracking(self._trackers(run, writer), viewer.note) as tracked:
+            history = History(writer, tracked.epoch)
+            outcome = training.train(
+                learner, splits, settings, metric, run.seed, self.accelerator, viewer, history, watch, keeper
+            )
         labels = {name: splits[name].labels_on_cpu for name in outcome.probabilities}
         result = {
             "status": "done",
@@ -158,7 +178,15 @@ class Runner:
             "counts": counts,
             **_scores(outcome, labels, settings, metric, copy),
         }
-        return result, predictions_of(splits, outcome)
+        result |= {"untracked": tracked.failed} if tracked.failed else {}
+        classes = list(copy.adapter.classes)
+        model = trained.packed(learner.model, outcome.weights, run.run_id, classes) if self.save_model else None
+        return result, predictions_of(splits, outcome), model
+
+    def _trackers(self, run: Run, writer: Writer) -> trackers.Trackers:
+        """The run's trackers by name, in the process that writes."""
+        names = self.track if writer.writes else ()
+        return trackers.of_run(names, self.grid.name, run.run_id, run.spec, writer.folder.parents[1])
 
     def _keeper(self, writer: Writer, viewer: Viewer, accumulation: int) -> Keeper:
         setting = {

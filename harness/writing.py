@@ -6,7 +6,7 @@ it holds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import pyarrow.parquet
 from harness import store
 from harness.leases import Commit
 from harness.loading import Split
+from harness.trained import FILE as MODEL
 from harness.training import Outcome
 from harness.watch import Alarm, as_row
 
@@ -36,6 +37,7 @@ class Writer:
         self._write({"spec.json": _of_this_form(spec), "environment.json": environment, "alarms.jsonl": []})
         if self.writes:
             store.clear_leftovers(self.folder)
+            (self.folder / MODEL).unlink(missing_ok=True)  # of a training whose result was thrown away
 
     def alarms(self, alarms: list[Alarm]) -> None:
         self._write({"alarms.jsonl": list(map(as_row, alarms))})
@@ -43,9 +45,12 @@ class Writer:
     def history(self, rows: list[dict[str, Any]]) -> None:
         self._write({"history.jsonl": rows})
 
-    def end(self, result: Mapping[str, Any], alarms: list[Alarm], predictions: bytes | None) -> None:
-        """Predictions as `predictions_of` makes them; a failed run has none."""
-        before = {} if predictions is None else {"predictions.parquet": predictions}
+    def end(
+        self, result: Mapping[str, Any], alarms: list[Alarm], predictions: bytes | None, model: bytes | None = None
+    ) -> None:
+        """Predictions as `predictions_of` makes them, and the trained weights if asked for; a failed run has none."""
+        files = {"predictions.parquet": predictions, MODEL: model}
+        before = {name: content for name, content in files.items() if content is not None}
         self._write({"alarms.jsonl": list(map(as_row, alarms)), **before, "result.json": _of_this_form(result)})
 
     def check(self) -> None:
@@ -77,15 +82,16 @@ def _put(path: Path, value: Any) -> None:
 
 
 class History(list):
-    """Rows of a run, an epoch each, on disk whole after every `append` and after `[:] =`."""
+    """Rows of a run, an epoch each, on disk whole after every `append` and after `[:] =`; `track` hears of new ones."""
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: Writer, track: Callable[[Mapping[str, Any]], None]) -> None:
         super().__init__()
-        self.writer = writer
+        self.writer, self.track = writer, track
 
     def append(self, row: dict[str, Any]) -> None:
         super().append(row)
         self.writer.history(self)
+        self.track(row)
 
     def __setitem__(self, place: Any, rows: Any) -> None:
         super().__setitem__(place, rows)

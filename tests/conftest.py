@@ -31,6 +31,7 @@ def cache(tmp_path_factory):
     base = tmp_path_factory.getbasetemp()
     base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     os.environ["HARNESS_CACHE"] = str(base / "cache")
+    os.environ["XDG_CONFIG_HOME"] = str(base / "config")  # never the developer's own
     return base / "cache"
 
 

@@ -44,7 +44,9 @@ def blocks(page: str) -> Iterator[Block]:
         if found["heading"] is not None:
             above = ""
             continue
-        block = Block(found["language"], found["text"], found["reason"] or "", above if found["language"] == "text" else "")
+        block = Block(
+            found["language"], found["text"], found["reason"] or "", above if found["language"] == "text" else ""
+        )
         yield block
         above = block.text if block.runs else ""
 
@@ -56,9 +58,10 @@ class Command:
     line: str
     words: tuple[str, ...]
     code: int
+    mentioned: bool  # in running text, where a command may stand without what it needs
 
 
-def commands(text: str) -> Iterator[Command]:
+def commands(text: str, *, mentioned: bool = False) -> Iterator[Command]:
     """The commands of a block of shell: a backslash goes on, a number sign behind a blank ends one."""
     for line in text.replace("\\\n", " ").splitlines():
         comment = re.search(r"(?:^|\s)#.*", line)
@@ -66,17 +69,20 @@ def commands(text: str) -> Iterator[Command]:
         typed = line[: comment.start()] if comment else line
         if typed.strip():
             words = (word for word in shlex.split(typed) if word != GAP)
-            yield Command(line.strip(), tuple(words), int(told[1]) if told else 0)
+            yield Command(line.strip(), tuple(words), int(told[1]) if told else 0, mentioned)
 
 
 def told(page: str) -> Iterator[Command]:
     """Every command of a page, also those in running text."""
     for block in blocks(page):
-        if block.language in ("sh", "bash", "console", ""):
-            yield from commands(block.text)
+        if block.language in ("sh", ""):
+            text = (
+                block.text if block.language else re.sub(r"[\[\]]", "", block.text)
+            )  # what may be left out, in a form
+            yield from commands(text)
     outside = BLOCK.sub("", PAGES[page])
     for span in SPAN.findall(outside):
-        yield from commands(" ".join(span.split()))
+        yield from commands(" ".join(span.split()), mentioned=True)
 
 
 def arguments(words: tuple[str, ...]) -> list[tuple[str, ...]]:

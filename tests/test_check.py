@@ -1,4 +1,4 @@
-"""The conformance kit: each check fails for the plugin that breaks its part of the contract, and says how to mend it."""
+"""The conformance kit: each check fails for the plugin that breaks its part of the contract, and says the mend."""
 
 import json
 
@@ -149,9 +149,8 @@ SETTING_THAT_ACTS_BESIDE_ANOTHER = """@dataclass(frozen=True)
 
 def test_a_setting_that_acts_only_beside_another_choice_turns(tmp_path):
     cls = component(tmp_path, SETTING_THAT_ACTS_BESIDE_ANOTHER)
-    verdicts = {
-        found.check: found for found in judged(cls, Bench(cls), methods.CHECKS | {"processes": str, "speed": str})
-    }
+    cheap = {name: methods.CHECKS[name] for name in ("acts", "knobs")}
+    verdicts = {found.check: found for found in judged(cls, Bench(cls), cheap)}
     assert verdicts["knobs"].evidence == "form at sharp; power at 1.0 beside form = sharp"
     assert verdicts["acts"].evidence.startswith("with form = sharp it ends elsewhere than prompt")
     assert all(found.verdict == PASSED for found in verdicts.values())

@@ -84,6 +84,14 @@ def test_models_and_places_are_offered_where_they_are_asked_for() -> None:
     assert offered("harness config set data.raer.a") == ["data.raer.annotations"]
 
 
+@pytest.mark.skipif(shutil.which("fish") is None, reason="there is no fish")
+def test_fish_is_offered_the_same() -> None:
+    asked = 'harness completion fish | source; complete -C "harness run --datasets caer,dai"'
+    environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"}
+    done = subprocess.run(["fish", "-c", asked], capture_output=True, text=True, timeout=60, env=environment)
+    assert done.stdout.strip() == "caer,daisee", done.stderr
+
+
 # ── without a shell ─────────────────────────────────────────────────────────────────────────────────────────
 
 

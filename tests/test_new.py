@@ -5,6 +5,8 @@ import importlib
 import os
 import re
 import shlex
+import shutil
+import site
 import subprocess
 import sys
 import tomllib
@@ -13,28 +15,20 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from packages import install
 
-from harness import plugins, scaffold
+from harness import scaffold
 from harness.cli import main
 from harness.conformance import datasets, methods
 from harness.errors import BadInput
 
+pytest_plugins = ["packages"]
 ROOT = Path(__file__).parents[1]
 PAGES = {kind: (ROOT / "docs" / f"your-{kind}.md").read_text() for kind in ("method", "data")}
 names = st.from_regex("[a-z][a-z0-9]{0,5}(-[a-z0-9]{1,5}){0,2}", fullmatch=True)
 
 
-@pytest.fixture
-def anew(monkeypatch):
-    """The registry asks for entry points again, and forgets afterwards what the test installed."""
-    yield
-    monkeypatch.undo()
-    plugins._entry_points.cache_clear()
-
-
 @pytest.mark.parametrize("kind", PAGES)
-def test_a_page_leads_from_nothing_to_a_table(kind, tmp_path, monkeypatch, anew, capsys):
+def test_a_page_leads_from_nothing_to_a_table(kind, tmp_path, monkeypatch, install, capsys):
     monkeypatch.chdir(tmp_path)
     for language, block in re.findall(r"```(sh|python)\n(.*?)```", PAGES[kind], re.DOTALL):
         if language == "python":
@@ -42,7 +36,7 @@ def test_a_page_leads_from_nothing_to_a_table(kind, tmp_path, monkeypatch, anew,
         for line in block.splitlines() if language == "sh" else ():
             words = shlex.split(line, comments=True)
             if words[:2] == ["pip", "install"]:
-                install(tmp_path / words[-1], tmp_path / "site", monkeypatch)
+                install(tmp_path / words[-1])
             else:
                 assert words.pop(0) == "harness"
                 more = ["--tiny", "--workers", "1"] if words[0] == "run" else []
@@ -124,9 +118,6 @@ def test_what_is_there_is_never_written_over(tmp_path, capsys):
 @pytest.mark.parametrize("package", ["method", "dataset", "poly-loss", "lecture-moods"])
 def test_packages_install_and_their_own_tests_pass(package, tmp_path):
     """With pip itself, into an environment that sees this one's packages."""
-    import shutil
-    import site
-
     if package in scaffold.KINDS:
         scaffold.write(package, name := {"method": "z-loss", "dataset": "stage-moods"}[package], tmp_path)
     else:

@@ -9,6 +9,7 @@ imported: the site is built where no torch is.
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 import shutil
@@ -93,8 +94,11 @@ def _moved(page: str, text: str) -> str:
         path, (_, hash, anchor) = _path(page, found[0]), found[0].partition("#")
         if not path:
             return found[0]
+        if path == "docs/sentinels.md" and anchor in sentinel_pages.sections():  # a page of its own on the site
+            path, hash, anchor = f"docs/sentinels/{anchor}.md", "", ""
         place = posixpath.relpath(_place(path), posixpath.dirname(page) or ".") + hash + anchor
-        return f"as-is:{place}" if place.partition("#")[0].endswith((".html", ".csv", ".tex")) else place
+        as_it_is = _place(path).endswith((".html", ".csv", ".tex")) and (HOME / _place(path)).is_file()
+        return f"as-is:{place}" if as_it_is else place
 
     parts = CODE.split(text)
     parts[::2] = [LINK.sub(moved, part) for part in parts[::2]]
@@ -125,8 +129,15 @@ def _shown(path: str) -> Iterator[tuple[str, str]]:
     """A page with a file's text, or a folder's names; of what isn't there Sphinx complains at the link."""
     place, page = HOME / path, _place(path)
     if page.startswith("source/") and place.exists():
-        text = _text(place) if place.is_file() else _names(place)
-        yield page, f"---\norphan: true\n---\n# {path}\n\n````{LANGUAGES.get(place.suffix, 'text')}\n{text}````\n"
+        text = _names(place) if place.is_dir() else _text(place)
+        language = LANGUAGES.get(place.suffix, "text")
+        shown = _notebook(text) if place.suffix == ".ipynb" else f"````{language}\n{text}````\n"
+        yield page, f"---\norphan: true\n---\n# {path}\n\n{shown}"
+
+
+def _notebook(text: str) -> str:
+    cells = ((cell["cell_type"], "".join(cell["source"])) for cell in json.loads(text)["cells"])
+    return "\n\n".join(told if kind == "markdown" else f"```python\n{told}\n```" for kind, told in cells)
 
 
 def _names(folder: Path) -> str:

@@ -9,11 +9,16 @@ from pathlib import Path
 
 HOME = Path(__file__).parents[2]
 MODULES = {
+    "harness.api": "From Python",
+    "harness.predict": "Predictions",
     "harness.methods": "Components",
     "harness.datasets": "Adapters",
     "harness.sentinels": "Sentinels",
     "harness.settings": "Settings",
+    "harness.clips": "Clips",
+    "harness.protocol": "Sections of settings",
     "harness.errors": "Errors",
+    "harness.conformance": "The conformance kit",
 }
 Entry = ast.ClassDef | ast.FunctionDef
 
@@ -31,7 +36,7 @@ def _page(module: str, title: str) -> str:
     tree = _tree(module)
     parts = [f"# {title}: `{module}`", "", _doc(tree), "", f"```{{py:module}} {module}", "```", ""]
     for entry in _public(module):
-        parts += [*_entry(entry, module), ""]
+        parts += [*_entry(entry), ""]
     return "\n".join(parts)
 
 
@@ -49,9 +54,8 @@ def _public(module: str) -> Iterator[Entry]:
     if offered is None:
         yield from (node for name, node in own.items() if name[0] != "_" and ast.get_docstring(node))
         return
-    origin = {
-        alias.name: node.module for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names
-    }
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    origin = {alias.name: node.module for node in imports for alias in node.names}
     for name in offered:
         found = own.get(name) or next((node for node in _public_in(origin.get(name)) if node.name == name), None)
         if found:
@@ -66,7 +70,7 @@ def _sets_all(node: ast.stmt) -> bool:
     return isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
 
 
-def _entry(node: Entry, owner: str, fence: str = "::::") -> Iterator[str]:
+def _entry(node: Entry, fence: str = "::::") -> Iterator[str]:
     if isinstance(node, ast.FunctionDef):
         told = {ast.unparse(decorator) for decorator in node.decorator_list}
         kind = "function" if len(fence) == 4 else "property" if "property" in told else "method"
@@ -77,7 +81,7 @@ def _entry(node: Entry, owner: str, fence: str = "::::") -> Iterator[str]:
     yield from [f"{fence}{{py:class}} {node.name}{_bases(node)}", "", _doc(node), ""]
     for inner in node.body:
         if isinstance(inner, ast.FunctionDef) and inner.name[0] != "_":
-            yield from _entry(inner, node.name, ":::")
+            yield from _entry(inner, ":::")
         elif isinstance(inner, ast.AnnAssign) and ast.unparse(inner.target)[0] != "_":
             yield from _field(inner)
         elif isinstance(inner, ast.ClassDef) and inner.name[0] != "_":
@@ -101,7 +105,7 @@ def _signature(node: ast.FunctionDef) -> str:
 
 def _field(node: ast.AnnAssign) -> Iterator[str]:
     yield from [f":::{{py:attribute}} {ast.unparse(node.target)}", f":type: {ast.unparse(node.annotation)}"]
-    if node.value is not None and not _help(node):
+    if node.value is not None and not isinstance(node.value, ast.Call):  # knob(…), field(…)
         yield f":value: {ast.unparse(node.value)}"
     yield from ["", _help(node), ":::"]
 

@@ -25,7 +25,7 @@ def overview(markdown: str) -> str:
     for name, body in found.items():
         markdown = markdown.replace(f"## {name}\n{body}", "", 1)
     head, mark, tail = markdown.partition("\n## ")
-    table = "\n".join(["| sentinel | fires at |", "|---|---|", *rows])
+    table = "\n".join(["| sentinel | is there because |", "|---|---|", *rows])
     return _relinked(f"{head}\n{table}\n{mark}{tail}", "sentinels/", "")
 
 
@@ -52,7 +52,7 @@ def _code(name: str) -> Path:
 
 
 def _first_sentence(body: str) -> str:
-    return re.split(r"(?<=[.:])\s", " ".join(body.split()), maxsplit=1)[0].rstrip(".:")
+    return re.split(r"(?<=\.)\s", " ".join(body.split()), maxsplit=1)[0].rstrip(".")
 
 
 def _relinked(markdown: str, pages: str, overview: str) -> str:

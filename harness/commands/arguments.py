@@ -33,7 +33,7 @@ def selectors(parser: argparse.ArgumentParser) -> None:
 
 
 def runs(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--runs", default="runs", metavar="DIR", help="the run store (default runs/)")
+    parser.add_argument("--runs", metavar="DIR", help="the run store (default: the user file's, else runs/)")
 
 
 def plugin(parser: argparse.ArgumentParser) -> None:
@@ -59,6 +59,8 @@ def grid_of(arguments: argparse.Namespace) -> Any:
 
 def command_line(arguments: argparse.Namespace) -> str:
     """The command that trains the whole grid (not only the runs selected now), for its leaderboard."""
+    from harness import config
+
     words = ["harness", "run", *(word for file in arguments.plugin for word in ("--plugin", file))]
     if arguments.grid:
         words += ["--grid", arguments.grid]
@@ -67,7 +69,7 @@ def command_line(arguments: argparse.Namespace) -> str:
             words += [f"--{name}", getattr(arguments, name)] if getattr(arguments, name) else []
     words += [word for setting in arguments.set for word in ("--set", setting)]
     words += ["--until", arguments.until] if getattr(arguments, "until", "") else []
-    words += ["--tiny"] * arguments.tiny + ([] if arguments.runs == "runs" else ["--runs", arguments.runs])
+    words += ["--tiny"] * arguments.tiny + ([] if arguments.runs == config.runs() else ["--runs", arguments.runs])
     return shlex.join(words + (["--out", arguments.out] if getattr(arguments, "out", None) else []))
 
 

@@ -10,7 +10,7 @@ from harness.commands.arguments import plugin
 
 
 def declare(add: Add) -> None:
-    parser = add("check", check, "does a component or adapter of your own keep its contract?")
+    parser = add("check", check, "hold a component or a data set of your own to its contract")
     parser.add_argument("name", metavar="PLUGIN", help="the name of a component or a data set")
     parser.add_argument("--root", default="", metavar="DIR", help="folder of the data set; without: a small copy of it")
     plugin(parser)

@@ -8,7 +8,7 @@ from harness.commands import Add
 
 
 def declare(add: Add) -> None:
-    parser = add("completion", completion, "a script that completes commands and names in your shell")
+    parser = add("completion", completion, "commands and names behind TAB in your shell")
     parser.add_argument("shell", choices=("bash", "zsh", "fish"), help="the shell that is to learn it")
 
 

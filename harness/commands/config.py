@@ -13,7 +13,7 @@ from harness.commands.examples import teach
 
 
 def declare(add: Add) -> None:
-    parser = add("config", show, "where data sets and runs lie on this machine, said once for all grids")
+    parser = add("config", show, "where data sets and runs lie on this machine")
     parser.add_argument("--json", action="store_true", help="for programs")
     kinds = parser.add_subparsers(title="commands", metavar="COMMAND")
     for name, function, help in (("set", put, "write a setting"), ("unset", drop, "take one out again")):

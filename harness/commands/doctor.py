@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def declare(add: Add) -> None:
-    parser = add("doctor", doctor, "versions, devices, disk, data roots: what is wrong here, and the mend")
+    parser = add("doctor", doctor, "what is wrong with this machine, and the mend")
     selectors(parser)
     parser.add_argument("--json", action="store_true", help="for programs")
 

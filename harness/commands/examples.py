@@ -6,18 +6,17 @@ import argparse
 
 EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {  # by command: what to type, and what it does
     "": (
-        ("harness run --grid", "train grids/default.toml, write leaderboards/default/"),
+        ("harness run --grid", "train grids/default.toml, then write its leaderboard"),
         ("harness run --grid --tiny", "the same as a smoke test of a minute or two"),
         ("harness plan --grid", "what would run, what is done"),
         ("harness watch", "the grid as it runs"),
         ("harness show RUN", "one run: curves, scores, how to repeat it"),
         ("harness doctor", "what is wrong with this machine, and the mend"),
         ("harness COMMAND --help", "more, with examples"),
-        ("accelerate launch --config_file accelerate_config.yaml harness run --grid", "on GPUs"),
     ),
     "run": (
         ("harness run --grid", "train grids/default.toml"),
-        ("harness run --grid --tiny", "the same as a smoke test of a minute or two"),
+        ("accelerate launch --config_file accelerate_config.yaml harness run --grid", "on GPUs"),
         ('harness run --datasets caer --methods "prompt+ldl,prompt+lsr" --seeds 0,1,2', "without a grid file"),
         ("harness run --grid mine.toml --set train.epochs=5 --until 'ci<1.0'", "with as many seeds as it takes"),
     ),
@@ -52,12 +51,12 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {  # by command: what to type
         ("harness watch --json | jq .left", "seconds left, for programs"),
     ),
     "doctor": (
-        ("harness doctor", "what is wrong with this machine, and the mend"),
+        ("harness doctor", "what is wrong here, and the mend"),
         ("harness doctor --grid mine.toml", "also its data roots, weights and room"),
         ("accelerate launch harness doctor", "with what the launcher asks for"),
     ),
     "config": (
-        ("harness config", "the user file, and what is in effect"),
+        ("harness config", "the file, and what is in effect"),
         ("harness config set data.caer.root /data/CAER", "where it lies, for all grids"),
         ("harness config unset data.caer.root", "the miniature again"),
     ),

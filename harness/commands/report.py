@@ -6,7 +6,6 @@ import argparse
 from pathlib import Path
 
 from harness.commands import Add
-from harness.repeat import RUNS
 
 
 def declare(add: Add) -> None:
@@ -15,7 +14,8 @@ def declare(add: Add) -> None:
         "--runs",
         action="append",
         metavar="DIR",
-        help="a run store; given several times, the runs of all: of several machines that shared a grid (default runs/)",
+        default=[],
+        help="a run store; given several times, the runs of all: of several machines that shared a grid",
     )
     parser.add_argument(
         "--grid",
@@ -28,10 +28,11 @@ def declare(add: Add) -> None:
 
 
 def report(arguments: argparse.Namespace, argv: list[str]) -> int:
+    from harness import config
     from harness.leaderboard import report as write
     from harness.store import Store, writable
 
     grid = Path(arguments.grid).stem if arguments.grid else None
-    stores = [Store(place) for place in dict.fromkeys(arguments.runs or [RUNS])]
+    stores = [Store(place) for place in dict.fromkeys(arguments.runs or [config.runs()])]
     print(f"leaderboard: {write(stores, grid, writable(arguments.out))}")
     return 0

@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     from harness.onlooker import Look, Onlooker
 
 EVERY = 2.0  # seconds between two looks
+REST = 4  # times as long as a look took, at least, so that a store of many runs is not looked at all the time
 BAR = 24  # columns
 ALARMS = 4  # shown
 _COLOURS = {"error": "red", "warning": "yellow"}
 
 
 def declare(add: Add) -> None:
-    parser = add("watch", watch, "a grid as it runs: what is done, who is at work, alarms, time left")
+    parser = add("watch", watch, "a grid as it runs: done, at work, alarms, time left")
     parser.add_argument("--grid", metavar="FILE", help="a grid file or its name (default: the one planned last)")
     runs(parser)
     form = parser.add_mutually_exclusive_group()
@@ -63,8 +64,7 @@ def _live(looking: Onlooker, sleep: Callable[[float], None]) -> None:
             rows = shutil.get_terminal_size().lines - 1
             shown = [f"{line}\x1b[K" for line in page(look)[:rows]]
             print("\x1b[H" + "\n".join(shown) + "\x1b[J", end="", flush=True)
-            sleep(EVERY)
-            look = looking.look()
+            look = _next(looking, sleep)
     print("\n".join(page(look)))
 
 
@@ -74,12 +74,16 @@ def _lines(looking: Onlooker, sleep: Callable[[float], None]) -> None:
     print("\n".join(page(look)), flush=True)
     told = {*_news(look)}
     while not look.over:
-        sleep(EVERY)
-        look = looking.look()
+        look = _next(looking, sleep)
         fresh = [line for line in _news(look) if line not in told]
         told.update(fresh)
         for line in fresh:
             print(f"[{look.count('done')}/{look.runs}] {line}", flush=True)
+
+
+def _next(looking: Onlooker, sleep: Callable[[float], None]) -> Look:
+    sleep(max(EVERY, REST * looking.took))
+    return looking.look()
 
 
 def _news(look: Look) -> Iterator[str]:

@@ -23,6 +23,7 @@ from harness import grammar, plugins, training, trunk
 from harness.cache import Stored
 from harness.checkpoint import Keeper
 from harness.clips import Clip, Scan, as_dataset
+from harness.errors import BadInput
 from harness.grammar import Method
 from harness.learner import Learner, components_of
 from harness.loading import Split
@@ -124,6 +125,13 @@ class Bench:
                 module.p = 0.0
         return learner
 
+    def ends(self, settings: Any) -> str:
+        """What a training with these settings comes to; empty where they are refused."""
+        try:
+            return self.effect(self.method(settings=settings))
+        except BadInput:
+            return ""
+
     def _effect(self, method: Method) -> str:
         return self.train(method).effect()
 
@@ -144,8 +152,8 @@ def _split(name: str, size: int, level: str, views: int, rng: torch.Generator) -
     clips = [Clip(f"{name}/{i}", "", i % len(CLASSES), name) for i in range(size)]
     index = as_dataset(Scan(Path(), clips, [], {}, False, name), CLASSES)
     label = torch.tensor([clip.label for clip in clips], dtype=torch.float32)
-    streams = [_rows(label, level, views, rng) for _ in ("face", "context")]
-    return Split(index, Stored(clips, *streams, {}, []), torch.device("cpu"), Clips())
+    face, context = (_rows(label, level, views, rng) for _ in range(2))
+    return Split(index, Stored(clips, face, context, {}, []), torch.device("cpu"), Clips())
 
 
 def _rows(label: torch.Tensor, level: str, views: int, rng: torch.Generator) -> Rows:

@@ -24,6 +24,8 @@ def declared(cls: Any) -> str:
         raise Failed("the class has no docstring", "say in a line or two what it does, with its formula")
     if not cls.paper:
         raise Failed("`paper` is empty", 'name what it is from, or write "none"')
+    if not getattr(getattr(cls.Settings, "__dataclass_params__", None), "frozen", False):
+        raise Failed("`Settings` is no frozen dataclass", "write @dataclass(frozen=True) above it")
     for field, row in zip(fields(cls.Settings), describe(cls.Settings), strict=True):
         if not row["help"]:
             raise Failed(f"the setting {row['name']} does not say what it does", MEND)

@@ -54,6 +54,7 @@ def test_cancelled_jobs_save_their_runs_and_a_second_submission_goes_on(place, u
     assert here.seen() == undisturbed
 
 
+@pytest.mark.slow
 def test_a_job_that_is_told_to_leave_saves_queues_again_and_goes_on(place, undisturbed):
     here = place(SLOW)
     jobs = here.submit("--max-jobs", "1")
@@ -65,6 +66,7 @@ def test_a_job_that_is_told_to_leave_saves_queues_again_and_goes_on(place, undis
     assert here.seen() == undisturbed
 
 
+@pytest.mark.slow
 def test_a_job_that_reaches_its_time_limit_queues_again_until_all_is_trained(place, undisturbed):
     here = place(8.0)  # 96 s a run; of its two minutes a job has 60 to 90 s until it is told, some of them to begin
     jobs = here.submit("--set", "slurm.time=2", "--methods", "prompt+paced", "--seeds", "0")
@@ -75,6 +77,7 @@ def test_a_job_that_reaches_its_time_limit_queues_again_until_all_is_trained(pla
     assert run in undisturbed[0].items()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("nodes", [1, 2])
 def test_processes_with_a_gpu_each_train_a_run_together_on_one_node_or_two(place, nodes):
     here = place(0)
@@ -86,6 +89,7 @@ def test_processes_with_a_gpu_each_train_a_run_together_on_one_node_or_two(place
     assert {each["result"]["status"] for each in here.seen()[0].values()} == {"done"}
 
 
+@pytest.mark.slow
 def test_the_template_for_two_nodes_trains_a_run_together_and_goes_on_after_it_was_told_to_leave(place):
     here = place(SLOW)
     config = (TEMPLATES / "2x8_gpus.yaml").read_text().replace("num_processes: 16", "num_processes: 2")

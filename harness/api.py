@@ -1,0 +1,241 @@
+"""The door for Python: what `harness run`, `show`, `predict` and `report` do, with tables and objects in place of text.
+
+`harness.run`, `harness.results`, `harness.open` and `harness.load` lead here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import io
+import os
+import shlex
+import signal
+import threading
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness import agreement, plugins, signals
+from harness.commands import arguments
+from harness.errors import headline
+from harness.leaderboard import report
+from harness.leaderboard import results as board
+from harness.leaderboard.sheets import as_csv
+from harness.settings import spell
+from harness.store import Record, Store, writable
+
+if TYPE_CHECKING:
+    import pandas
+
+    from harness.clips import Box
+    from harness.predict import Classifier, Prediction
+    from harness.schedule import Outcome
+
+__all__ = ["Results", "Run", "load", "open", "results", "run"]
+
+_WORDS = ("run_id", "dataset", "method", "split", "metric", "fold")  # columns of results.csv that hold no numbers
+
+
+@dataclass(frozen=True)
+class Results:
+    """What became of a grid: its scores, and what went wrong, by run id."""
+
+    scores: pandas.DataFrame = field(repr=False)
+    wanted: int
+    done: int
+    failed: dict[str, str]
+    alarmed: dict[str, list[str]]
+    leaderboard: Path | None
+    runs: str
+
+    def open(self, run: str) -> Run:
+        """One of its runs, by its id or the start of it."""
+        return open(run, self.runs)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A stored run; `spec` is what it was trained with, `result` what came of it."""
+
+    record: Record = field(repr=False)
+    id: str
+
+    @property
+    def folder(self) -> Path:
+        return self.record.folder
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        return self.record.spec
+
+    @property
+    def result(self) -> dict[str, Any]:
+        return self.record.result
+
+    def history(self) -> pandas.DataFrame:
+        """A row an epoch, a column a number: `losses.cls`, `lr.head`, `val.war`, …"""
+        import pandas
+
+        return pandas.json_normalize(self.record.history())
+
+    def predictions(self) -> pandas.DataFrame:
+        """A row a clip of `val` and `test`: `clip_id`, `split`, `label`, `prediction`, and a column a class of
+        probabilities. Raises `BadInput` where they are missing or damaged."""
+        import pandas
+
+        found, classes = agreement.read(self.record), self.result["classes"]
+        named = {
+            name: pandas.Categorical.from_codes(codes, classes)
+            for name, codes in (("label", found.labels), ("prediction", found.predicted))
+        }
+        clips = pandas.DataFrame(found.clips, columns=["split", "clip_id"])[["clip_id", "split"]]
+        return pandas.concat([clips.assign(**named), pandas.DataFrame(found.probabilities, columns=classes)], axis=1)
+
+    @functools.cached_property
+    def classifier(self) -> Classifier:
+        """The run's trained network; it must have been trained with its weights kept."""
+        from harness import trained
+        from harness.predict import Classifier
+
+        return Classifier(trained.of_run(self.record))
+
+    def predict(
+        self, path: str | Path, face: Box | Mapping[str, Box] | None = None, body: Box | None = None
+    ) -> Prediction:
+        """What the run says of a video, see `harness.predict.Classifier.predict`."""
+        return self.classifier.predict(path, face, body)
+
+    def export(self, out: str | Path) -> Path:
+        """Writes the run as a folder that `harness.load` and open_clip read, see `harness.export`."""
+        from harness import export
+
+        return export.export(self.record, out)
+
+
+def run(
+    datasets: Sequence[str] = (),
+    methods: Sequence[str] = (),
+    seeds: Sequence[int] = (),
+    *,
+    grid: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+    tiny: bool = False,
+    runs: str | Path = "runs",
+    out: str | Path | None = None,
+    workers: int | str = "auto",
+    save_model: bool = False,
+    track: Sequence[str] = (),
+    plugin: Sequence[str | Path] = (),
+) -> Results:
+    """Trains what is missing of a grid, as `harness run` with the same words does.
+
+    Args:
+        datasets, methods, seeds: what to train; with `grid`, only these of its runs.
+        grid: a grid file.
+        settings: settings of all runs, `{"train.epochs": 5}`.
+        tiny: a smoke test: one short epoch on a few clips a class.
+        runs: the store; `out`: where to write a leaderboard, to nowhere unless told.
+        workers: processes that claim runs.
+        save_model: keep trained weights, which `Run.predict` needs.
+        track: trackers that are told each epoch.
+        plugin: files that bring data sets or components.
+
+    Runs that fail are warned of and stand in `Results.failed`. Raises `BadInput` before anything is trained, and where
+    no run is done in the end.
+    """
+    from harness import launch, plan, regain, schedule, trackers
+
+    trackers.check(track)
+    for file in plugin:
+        plugins.add_file(str(file))
+    told = argparse.Namespace(
+        datasets=",".join(datasets),
+        methods=",".join(methods),
+        seeds=",".join(map(str, seeds)),
+        grid=str(grid) if grid else None,
+        set=[f"{key}={spell(value)}" for key, value in (settings or {}).items()],
+        tiny=tiny,
+        runs=str(runs),
+        out=str(out) if out else None,
+        plugin=[str(Path(file).absolute()) for file in plugin],
+    )
+    checked, store, folder = arguments.grid_of(told), Store(runs), writable(out) if out else None
+    planned = plan.plan(checked)
+    command, here = arguments.command_line(told), launch.here()
+    asked = schedule.Asked(workers=str(workers), save_model=save_model, track=tuple(track))
+    for_workers = [
+        *shlex.split(command)[1:],
+        *["--save-model"] * save_model,
+        *(["--track", ",".join(track)] if track else []),
+    ]
+    with _at_home():
+        outcome = schedule.run(planned, plan.as_json(planned, store, command), store, asked, for_workers)
+        if save_model:
+            outcome.weightless = regain.regain(regain.lacking(planned, store), here)
+    return _results(outcome, store, checked.name, folder)
+
+
+def _results(outcome: Outcome, store: Store, grid: str, folder: Path | None) -> Results:
+    failed = {failure["run_id"]: headline(failure["error"]) for failure in outcome.failed}
+    for kind, told in (("failed", failed), ("without weights", outcome.weightless)):
+        for run_id, why in told.items():
+            warnings.warn(f"{kind}: {run_id}: {why}", stacklevel=3)
+    scores = _scores(store, grid)
+    page = report([store], grid, folder) if folder else None
+    return Results(scores, outcome.wanted, outcome.done, failed, outcome.alarmed, page, str(store.root))
+
+
+def results(runs: str | Path = "runs", grid: str | None = None) -> pandas.DataFrame:
+    """The scores of stored runs, a row a score, with the columns of a leaderboard's `results.csv`.
+
+    Of all runs of the store, or with `grid`, its name, of a grid that was planned there.
+    """
+    return _scores(Store(runs), grid)
+
+
+def _scores(store: Store, grid: str | None) -> pandas.DataFrame:
+    import pandas
+
+    table = b"".join(as_csv(board.tidy(board.load([store], grid))))
+    return pandas.read_csv(io.BytesIO(table), dtype=dict.fromkeys(_WORDS, str), keep_default_na=False)
+
+
+def open(run: str | Path, runs: str | Path = "runs") -> Run:
+    """A stored run, by its id, the start of its id, or its folder."""
+    record = Store(runs).find(str(run))
+    return Run(record, record.run_id)
+
+
+def load(source: str | Path, runs: str | Path = "runs") -> Classifier:
+    """A classifier: of an exported folder, or of a run that was trained with its weights kept."""
+    from harness import export
+
+    return export.load(source, runs)
+
+
+@contextmanager
+def _at_home() -> Iterator[None]:
+    """Leaves this process as it was: who listens to signals, how many threads, and for how many workers.
+
+    Inside, the first Ctrl-C saves the run at hand and then interrupts. Only the main thread can listen.
+    """
+    import torch
+
+    listens = threading.current_thread() is threading.main_thread()
+    numbers = (*signals.SIGNALS, signal.SIGALRM) if listens else ()
+    before = {number: signal.getsignal(number) for number in numbers}
+    threads, workers = torch.get_num_threads(), os.environ.get("HARNESS_WORKERS")
+    if listens:
+        signals.install()
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        torch.set_num_threads(threads)
+        if workers is None:
+            os.environ.pop("HARNESS_WORKERS", None)

@@ -1,0 +1,43 @@
+"""Runs trained with their weights through the real command, and what the store says of their clips."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from harness import agreement, grid, plan
+from harness.cli import main
+from harness.clips import Clip
+from harness.store import Record, Store
+
+
+class Kept(NamedTuple):
+    """A run of a store of its own, the folder of its data set, and its test clips."""
+
+    record: Record
+    root: Path
+    clips: list[Clip]
+
+    @property
+    def runs(self) -> str:
+        return str(self.record.folder.parents[1])
+
+    def stored(self) -> dict[str, list[float]]:
+        """The stored probabilities of the test clips."""
+        found = agreement.read(self.record).of("test")
+        return {clip: row.tolist() for (_, clip), row in zip(found.clips, found.probabilities, strict=True)}
+
+
+def words_of(folder: Path, dataset: str, method: str, *sets: str) -> list[str]:
+    settings = [word for text in sets for word in ("--set", text)]
+    places = ["--runs", str(folder / "runs"), "--out", str(folder / "out"), "--workers", "1"]
+    return ["run", "--datasets", dataset, "--methods", method, "--tiny", *settings, *places]
+
+
+def kept(folder: Path, dataset: str, method: str, *sets: str, flags: tuple[str, ...] = ("--save-model",)) -> Kept:
+    assert main([*words_of(folder, dataset, method, *sets), *flags]) in (0, 1)  # 1: a tiny run may alarm
+    (record,) = Store(folder / "runs").records()
+    assert record.done
+    raw = {"datasets": [dataset], "methods": [method], "seeds": [0]}
+    (copy,) = plan.plan(grid.build("same", raw, sets, tiny=True)).copies.values()
+    return Kept(record, copy.scan.root, [clip for clip in copy.scan.clips if clip.split == "test"])
