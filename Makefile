@@ -1,7 +1,7 @@
 PYTHON ?= python3
 HARNESS := .venv/bin/harness
 
-.PHONY: grid test test-slow test-slurm tiny lint format postmortem sentinels reliability statistics tiny-model lock audit clean
+.PHONY: grid test test-slow test-slurm tiny lint format postmortem sentinels reliability statistics docs tiny-model lock audit clean
 
 grid: .venv/installed  ## train the default grid and write leaderboards/default/
 	$(HARNESS) run --grid
@@ -41,6 +41,9 @@ reliability: .venv/installed  ## write docs/reliability.md from the tests of fau
 
 statistics: .venv/installed  ## simulate how well the statistics do and write docs/statistics.md (minutes)
 	.venv/bin/python docs/statistics.py
+
+docs: .venv/installed  ## build the site into build/site; whatever leads nowhere fails
+	.venv/bin/python docs/website/build.py build/site
 
 tiny-model: .venv/installed  ## pretrain the embedded model again (minutes)
 	.venv/bin/python -m harness.miniature.pretrain --out harness/assets/tiny

@@ -6,11 +6,9 @@ run (data, weights, a plugin or the protocol have changed) nothing is trained, a
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -41,8 +39,8 @@ class Unverifiable(Exception):
 class Again:
     """Trains runs again, into `store`. `made` are the data sets whose cached rows had to be made for that."""
 
-    def __init__(self, store: Store, launch: Launch, board: Board) -> None:
-        self.store, self.launch, self.board = store, launch, board
+    def __init__(self, store: Store, launch: Launch, board: Board, *, save_model: bool = False) -> None:
+        self.store, self.launch, self.board, self.save_model = store, launch, board, save_model
         self.made: set[str] = set()
 
     def train(self, record: Record) -> Record | None:
@@ -62,7 +60,16 @@ class Again:
             raise Unverifiable(f"trained by {processes} at once, and {launch.world} were started here: use {how} …")
         placement = "pair" if processes == 1 else "data"
         accelerator, epochs = launching.accelerator(launch, placement), planned.grid.sections["train"].epochs
-        runner = Runner(planned.grid, planned.copies, accelerator, placement, "warn", self._counter, math.inf)
+        runner = Runner(
+            planned.grid,
+            planned.copies,
+            accelerator,
+            placement,
+            "warn",
+            self._counter,
+            math.inf,
+            save_model=self.save_model,
+        )
         runner.prepare(run.copy, cached=runner.cached(run))
         torch.set_num_threads(int(environment.get("threads", torch.get_num_threads())))
         viewer, folder = RunBar(self.board, run, runner.steps(run), epochs), self.store.folder(run.dataset, run.run_id)
@@ -89,8 +96,7 @@ class Again:
 
 def _planned(spec: Mapping[str, Any], run_id: str) -> Plan:
     """The plan of this one run. Raises `Unverifiable` where its spec makes another run by now."""
-    for name, facts in spec.get("plugins", {}).items():
-        _load(name, facts)
+    plugins.add_stored(spec.get("plugins", {}))
     try:
         raw = _tables(spec)
     except KeyError as error:
@@ -119,18 +125,6 @@ def _tables(spec: Mapping[str, Any]) -> dict[str, Any]:
         "data": {spec["dataset"]: data},
         "sentinels": spec.get("sentinels", {}),
     }
-
-
-def _load(name: str, facts: Mapping[str, str]) -> None:
-    """Loads a plugin from outside unless `--plugin` has; code that is not what it was is not even run."""
-    if any(name in plugins.names(kind) for kind in ("datasets", "methods")):
-        return
-    file = Path(facts["file"])
-    if not file.is_file():
-        raise Unverifiable(f"the plugin {name} came from {file or 'a package'}, which is gone: give --plugin")
-    if hashlib.sha256(file.read_bytes()).hexdigest()[:16] != facts["hash"]:
-        raise Unverifiable(f"the code of the plugin {name} ({file}) has changed")
-    plugins.add_file(str(file))
 
 
 def _changed(spec: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:

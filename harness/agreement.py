@@ -23,7 +23,15 @@ ABSENT = "–"
 ROUNDING = 1e-9  # a sum over clips may be rounded otherwise on another machine
 SINGLE = 1e-5  # the same in single precision, in which an epoch's scores are counted
 TINY = 1e-6  # a loss below it is 0 for our purposes
-HOW = ("schema", "run_id", "duration_s", "resumed", "unsaved", "retried")  # of a result: how it was trained, not what
+HOW = (
+    "schema",
+    "run_id",
+    "duration_s",
+    "resumed",
+    "unsaved",
+    "retried",
+    "untracked",
+)  # of a result: how it was trained, not what
 
 
 @dataclass(frozen=True)

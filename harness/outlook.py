@@ -7,7 +7,7 @@ Nothing here trains or decodes.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,7 @@ def as_text(planned: Mapping[str, Any]) -> str:
     ]
     lines = [f"grid {planned['grid']}: {len(planned['runs'])} runs", ""]
     lines.append(tabulate(table, ["data set", "runs", "done", "partial", "to do", "time left, one worker"]))
+    lines += ["", "data:", *(f"  {line}" for line in _places(planned["data"]))]
     lines += ["", "methods:", *(f"  {method}" for method in dict.fromkeys(row["method"] for row in planned["runs"]))]
     lines += ["", "design:", *(f"  {line}" for line in design.in_words(planned["design"]))]
     lines += ["", "cache:", *(f"  {line}" for line in _cache_lines(planned["cache"]))]
@@ -82,6 +83,12 @@ def as_text(planned: Mapping[str, Any]) -> str:
     if planned["dropped"]:
         lines += ["", "dropped combinations:", *(f"  {d['method']}: {d['why']}" for d in planned["dropped"])]
     return "\n".join(lines)
+
+
+def _places(data: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for row in data:
+        origin = f" (from {row['from']})" if row["from"] else ""
+        yield f"{row['dataset']}: {row['root'] or 'rendered miniature'}{origin}"
 
 
 def _shown(planned: Mapping[str, Any]) -> list[str]:

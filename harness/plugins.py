@@ -15,6 +15,7 @@ import importlib.util
 import inspect
 import re
 import sys
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -60,8 +61,29 @@ def source(kind: str, name: str) -> dict[str, str] | None:
     if cls.__module__.startswith("harness."):
         return None
     path = Path(inspect.getfile(cls)).resolve()
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-    return {"file": str(path) if name in _from_files[kind] else "", "hash": digest}
+    return {"file": str(path) if name in _from_files[kind] else "", "hash": _hash_of(path)}
+
+
+def _hash_of(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+
+
+def add_stored(found: Mapping[str, Mapping[str, str]]) -> None:
+    """Loads plugins from outside as a run's spec names them, unless they are there: `file` and `hash` by name.
+
+    Raises `BadInput`; code that is not what it was is not even run.
+    """
+    for name, facts in found.items():
+        kind = next((kind for kind in ("datasets", "methods") if name in names(kind)), None)
+        file = Path(facts["file"])
+        if kind is None and not file.is_file():
+            what = f"came from {file if facts['file'] else 'a package'}, which is gone"
+            raise BadInput(f"the plugin {name}", what, "give --plugin")
+        now = source(kind, name) if kind else {"hash": _hash_of(file)}
+        if now is None or now["hash"] != facts["hash"]:
+            raise BadInput(f"the code of the plugin {name}", "has changed", f"give --plugin the code of then ({file})")
+        if kind is None:
+            add_file(str(file))
 
 
 def add_file(path: str) -> list[str]:

@@ -152,6 +152,9 @@ def summary(result: dict[str, Any]) -> str:
         f"{split} WAR {100 * metrics['war']:.1f} UAR {100 * metrics['uar']:.1f}"
         for split, metrics in sorted(result["metrics"].items(), reverse=True)
     ]
-    alarms = f"  ⚠ {result['alarms']}" if result["alarms"] else ""
-    unsaved = f"  {plural(result['unsaved'], 'checkpoint')} could not be written" if result.get("unsaved") else ""
-    return f"{name}  {'  '.join(scores)}  epoch {result['epoch'] + 1}  {result['duration_s']:.1f} s{alarms}{unsaved}"
+    marks = f"  ⚠ {result['alarms']}" if result["alarms"] else ""
+    if result.get("unsaved"):
+        marks += f"  {plural(result['unsaved'], 'checkpoint')} could not be written"
+    if result.get("untracked"):
+        marks += f"  not tracked by {', '.join(result['untracked'])}"
+    return f"{name}  {'  '.join(scores)}  epoch {result['epoch'] + 1}  {result['duration_s']:.1f} s{marks}"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shlex
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from harness import plugins, protocol
@@ -25,6 +27,12 @@ def command(spec: Mapping[str, Any], runs: str = RUNS) -> str:
 def stored_in(runs: str) -> list[str]:
     """The words that name a store."""
     return [] if runs == RUNS else ["--runs", runs]
+
+
+def store_of(folder: Path) -> str:
+    """The store that a run's folder lies in, as a command names it from here."""
+    runs = folder.parents[1]
+    return RUNS if os.path.realpath(runs) == os.path.realpath(RUNS) else str(runs)
 
 
 def plugin_files(spec: Mapping[str, Any]) -> list[str]:

@@ -43,6 +43,7 @@ class Outcome:
     alarmed: dict[str, list[str]] = field(default_factory=dict)  # of those, the runs with errors, and who raised them
     failed: list[dict[str, Any]] = field(default_factory=list)
     died: list[str] = field(default_factory=list)  # workers that did, and how; the others did their work
+    weightless: dict[str, str] = field(default_factory=dict)  # runs whose weights were asked for in vain, and why
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,8 @@ class Asked:
     workers: str = "auto"
     on_alarm: str = "warn"
     save_every: float = 60.0  # seconds between two checkpoints of a run
+    save_model: bool = False  # whether trained weights are kept
+    track: tuple[str, ...] = ()  # trackers that are told each run's epochs
 
 
 def run(plan: Plan, record: Mapping[str, Any], store: Store, asked: Asked, argv: Sequence[str]) -> Outcome:
@@ -81,7 +84,17 @@ def run(plan: Plan, record: Mapping[str, Any], store: Store, asked: Asked, argv:
             for note in copy.scan.notes:
                 board.say(f"  {name}: {note.message}" + (f" ({note.count:,} in all)" if note.count > 1 else ""))
         accelerator, counter = launching.accelerator(launch, placement), partial(Counter, board)
-        runner = Runner(plan.grid, plan.copies, accelerator, placement, asked.on_alarm, counter, asked.save_every)
+        runner = Runner(
+            plan.grid,
+            plan.copies,
+            accelerator,
+            placement,
+            asked.on_alarm,
+            counter,
+            asked.save_every,
+            save_model=asked.save_model,
+            track=asked.track,
+        )
         if not launch.worker:  # whoever started a worker has done this already
             _prepare(runner, todo)
             for copy in plan.copies.values() if launch.task != "train" else ():

@@ -6,7 +6,6 @@ Reads a record and makes text; it draws its curves from block characters so that
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -49,7 +48,7 @@ def as_json(record: Record) -> dict[str, Any]:
         "history": record.history(),
         "alarms": record.alarms(),
         "environment": record.environment(),
-        "command": repeat.command(record.spec, _runs(record)),
+        "command": repeat.command(record.spec, repeat.store_of(record.folder)),
         "verify": _verify(record),
     }
 
@@ -77,6 +76,8 @@ def _header(record: Record, history: Sequence[Mapping[str, Any]]) -> Iterator[st
         yield f"cut off, and gone on with from a checkpoint {plural(result['resumed'], 'time')}"
     if result.get("unsaved"):
         yield f"{plural(result['unsaved'], 'checkpoint')} could not be written"
+    for tracker, why in result.get("untracked", {}).items():
+        yield f"not tracked by {tracker} to its end: {why}"
 
 
 def _duration(seconds: float) -> str:
@@ -213,19 +214,13 @@ def _environment(record: Record) -> Iterator[str]:
 
 def _repeat(record: Record) -> Iterator[str]:
     yield "repeat"
-    yield f"  {repeat.command(record.spec, _runs(record))}"
+    yield f"  {repeat.command(record.spec, repeat.store_of(record.folder))}"
     if record.done:
         yield f"  {_verify(record)}  # trains it again elsewhere and compares"
 
 
 def _verify(record: Record) -> str:
-    return shlex.join(["harness", "verify", record.run_id, *repeat.stored_in(_runs(record))])
-
-
-def _runs(record: Record) -> str:
-    """The store that the record lies in, as a command names it from here."""
-    runs = record.folder.parents[1]
-    return repeat.RUNS if os.path.realpath(runs) == os.path.realpath(repeat.RUNS) else str(runs)
+    return shlex.join(["harness", "verify", record.run_id, *repeat.stored_in(repeat.store_of(record.folder))])
 
 
 def _short(value: Any) -> str:

@@ -35,5 +35,8 @@ def plan(arguments: argparse.Namespace, argv: list[str]) -> int:
     planned["runs"] = [row for row in planned["runs"] if row["run_id"] in selected]
     planned["cache"] = outlook.cache(resolved)
     planned["detectable"] = detectable
+    planned["data"] = [
+        {"dataset": name, "root": grid.data[name].root, "from": grid.origins[name]} for name in grid.datasets
+    ]
     print(json.dumps(planned, indent=2) if arguments.json else outlook.as_text(planned))
     return 0

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.commands import Add
-from harness.commands.arguments import command_line, grid_of, selectors
+from harness.commands.arguments import command_line, grid_of, selectors, words
 from harness.errors import BadInput, headline
-from harness.words import plural
+from harness.words import plural, printable
 
 if TYPE_CHECKING:
     from harness.grid import Grid
@@ -61,14 +61,28 @@ def training(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="between two checkpoints; more where saving takes over 5 %% of the time (default 60; 0: after each step)",
     )
+    parser.add_argument(
+        "--save-model",
+        action="store_true",
+        help="keep each run's trained weights; a run done without them is trained again for them, its result stays",
+    )
+    parser.add_argument(
+        "--track",
+        default="",
+        type=words,
+        metavar="A,B",
+        help="tell each run's epochs to tensorboard, wandb, trackio, mlflow (default: to none)",
+    )
     parser.add_argument("--out", metavar="DIR", help="leaderboard folder (default leaderboards/<grid name>)")
 
 
 def run(arguments: argparse.Namespace, argv: list[str]) -> int:
     grid = grid_of(arguments)
-    from harness import launch, seeds
+    from harness import launch, seeds, trackers
     from harness.store import Store, writable
 
+    here = launch.here()  # before training hides what the launcher has told
+    trackers.check(arguments.track)
     store, out = Store(arguments.runs), writable(arguments.out or Path("leaderboards") / grid.name)
     until = seeds.read(arguments.until) if arguments.until else seeds.Until()
     if until.width and len(grid.seeds) < seeds.PILOT:
@@ -82,9 +96,9 @@ def run(arguments: argparse.Namespace, argv: list[str]) -> int:
         narrow = _narrow(store, record, until)
         if isinstance(narrow, int) and narrow > len(grid.seeds):
             outcome, _ = _train(seeds.extended(grid, narrow), store, arguments, argv, until, len(grid.seeds))
-    if not launch.here().leads:
+    if not here.leads:
         return 0  # who leads tells: a launcher ends all processes when one of them does not end well
-    if outcome.done and not launch.here().task:  # of a cluster's jobs the last one writes it
+    if outcome.done and not here.task:  # of a cluster's jobs the last one writes it
         from harness.leaderboard import report as write
 
         print(f"leaderboard: {write([store], grid.name, out)}")
@@ -102,9 +116,22 @@ def _train(
     record = plan.as_json(planned, store, command_line(arguments)) if needed else {}
     if until.width:
         record["until"] = {"width": until.width, "pilot": pilot or len(grid.seeds)}
-    asked = schedule.Asked(arguments.placement, arguments.workers, arguments.on_alarm, arguments.save_every)
+    asked = schedule.Asked(
+        arguments.placement,
+        arguments.workers,
+        arguments.on_alarm,
+        arguments.save_every,
+        arguments.save_model,
+        tuple(arguments.track),
+    )
     for_workers = [*argv, "--until", f"seeds={len(grid.seeds)}"] if until.width else argv
-    return schedule.run(planned, record, store, asked, for_workers), record
+    here = launch.here()
+    outcome = schedule.run(planned, record, store, asked, for_workers)
+    if arguments.save_model and here.leads and not here.task:
+        from harness import regain
+
+        outcome.weightless = regain.regain(regain.lacking(planned, store), here)
+    return outcome, record
 
 
 def _narrow(store: Store, record: dict[str, Any], until: Until) -> int | str:
@@ -123,12 +150,14 @@ def _told(outcome: Outcome, unreached: str) -> int:
         print(f"failed: {failure['run_id']}: {headline(failure['error'])}", file=sys.stderr)
     for run_id, sentinels in outcome.alarmed.items():
         print(f"error in {run_id}: {', '.join(sentinels)}; see `harness show {run_id}`", file=sys.stderr)
+    for run_id, why in outcome.weightless.items():
+        print(f"without weights: {run_id}: {printable(why)}", file=sys.stderr)
     if unreached:
         print(f"not reached: {unreached}", file=sys.stderr)
     counts = f"{len(outcome.failed)} failed, {len(outcome.alarmed)} with errors"
     died = f", {plural(len(outcome.died), 'worker')} died" if outcome.died else ""
     print(f"harness: {outcome.done} of {outcome.wanted} runs done, {counts}{died}")
-    return 1 if outcome.failed or outcome.alarmed or unreached else 0
+    return 1 if outcome.failed or outcome.alarmed or outcome.weightless or unreached else 0
 
 
 def _worker_count(text: str) -> str:
