@@ -26,7 +26,7 @@ prompts): the numbers say nothing about the real CAER, the pattern is the point.
 target's mass on the true class. The *loss* is KL(target ‖ p), whose floor is 0, on the training clips, first → last epoch.
 Chance is {chance}. Test is read at the epoch chosen on validation.
 
-The same experiment with ViT-B/32's text geometry and random weights, as the post-mortem's reviewers made it:
+The same experiment with ViT-B/32's text geometry and random weights:
 
 | text features | τ | target | training loss | accuracy |
 |---|---|---|---|---|

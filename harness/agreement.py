@@ -196,4 +196,4 @@ def _epochs(record: Record) -> list[dict[str, Any]]:
 
 
 def _raised(record: Record) -> list[tuple[Any, ...]]:
-    return [(alarm["severity"], alarm["sentinel"], alarm.get("epoch")) for alarm in record.alarms()]
+    return [(alarm.get("severity"), alarm.get("sentinel"), alarm.get("epoch")) for alarm in record.alarms()]

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness import agreement, plugins, signals
+from harness import agreement, config, plugins, signals
 from harness.commands import arguments
 from harness.errors import headline
 from harness.leaderboard import report
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Results", "Run", "load", "open", "results", "run"]
 
+_FOR_WORKERS = ("CUDA_VISIBLE_DEVICES", "HARNESS_WORKERS")  # what training sets for the processes that it starts
+_device: dict[str, str] = {}  # the first of them, once a training has taken a device
 _WORDS = ("run_id", "dataset", "method", "split", "metric", "fold")  # columns of results.csv that hold no numbers
 
 
@@ -124,7 +126,7 @@ def run(
     grid: str | Path | None = None,
     settings: Mapping[str, Any] | None = None,
     tiny: bool = False,
-    runs: str | Path = "runs",
+    runs: str | Path | None = None,
     out: str | Path | None = None,
     workers: int | str = "auto",
     save_model: bool = False,
@@ -138,7 +140,8 @@ def run(
         grid: a grid file.
         settings: settings of all runs, `{"train.epochs": 5}`.
         tiny: a smoke test: one short epoch on a few clips a class.
-        runs: the store; `out`: where to write a leaderboard, to nowhere unless told.
+        runs: the store, unless told the user file's, else `runs`. All functions here have it so.
+        out: where to write a leaderboard, to nowhere unless told.
         workers: processes that claim runs.
         save_model: keep trained weights, which `Run.predict` needs.
         track: trackers that are told each epoch.
@@ -152,6 +155,7 @@ def run(
     trackers.check(track)
     for file in plugin:
         plugins.add_file(str(file))
+    store = _store(runs)
     told = argparse.Namespace(
         datasets=",".join(datasets),
         methods=",".join(methods),
@@ -159,11 +163,11 @@ def run(
         grid=str(grid) if grid else None,
         set=[f"{key}={spell(value)}" for key, value in (settings or {}).items()],
         tiny=tiny,
-        runs=str(runs),
+        runs=str(store.root),
         out=str(out) if out else None,
         plugin=[str(Path(file).absolute()) for file in plugin],
     )
-    checked, store, folder = arguments.grid_of(told), Store(runs), writable(out) if out else None
+    checked, folder = arguments.grid_of(told), writable(out) if out else None
     planned = plan.plan(checked)
     command, here = arguments.command_line(told), launch.here()
     asked = schedule.Asked(workers=str(workers), save_model=save_model, track=tuple(track))
@@ -176,7 +180,7 @@ def run(
         outcome = schedule.run(planned, plan.as_json(planned, store, command), store, asked, for_workers)
         if save_model:
             outcome.weightless = regain.regain(regain.lacking(planned, store), here)
-    return _results(outcome, store, checked.name, folder)
+    return _results(outcome, store, checked.name, folder if here.leads else None)
 
 
 def _results(outcome: Outcome, store: Store, grid: str, folder: Path | None) -> Results:
@@ -189,12 +193,16 @@ def _results(outcome: Outcome, store: Store, grid: str, folder: Path | None) -> 
     return Results(scores, outcome.wanted, outcome.done, failed, outcome.alarmed, page, str(store.root))
 
 
-def results(runs: str | Path = "runs", grid: str | None = None) -> pandas.DataFrame:
+def results(runs: str | Path | None = None, grid: str | None = None) -> pandas.DataFrame:
     """The scores of stored runs, a row a score, with the columns of a leaderboard's `results.csv`.
 
     Of all runs of the store, or with `grid`, its name, of a grid that was planned there.
     """
-    return _scores(Store(runs), grid)
+    return _scores(_store(runs), grid)
+
+
+def _store(runs: str | Path | None) -> Store:
+    return Store(config.runs() if runs is None else runs)
 
 
 def _scores(store: Store, grid: str | None) -> pandas.DataFrame:
@@ -204,13 +212,13 @@ def _scores(store: Store, grid: str | None) -> pandas.DataFrame:
     return pandas.read_csv(io.BytesIO(table), dtype=dict.fromkeys(_WORDS, str), keep_default_na=False)
 
 
-def open(run: str | Path, runs: str | Path = "runs") -> Run:
+def open(run: str | Path, runs: str | Path | None = None) -> Run:
     """A stored run, by its id, the start of its id, or its folder."""
-    record = Store(runs).find(str(run))
+    record = _store(runs).find(str(run))
     return Run(record, record.run_id)
 
 
-def load(source: str | Path, runs: str | Path = "runs") -> Classifier:
+def load(source: str | Path, runs: str | Path | None = None) -> Classifier:
     """A classifier: of an exported folder, or of a run that was trained with its weights kept."""
     from harness import export
 
@@ -219,16 +227,18 @@ def load(source: str | Path, runs: str | Path = "runs") -> Classifier:
 
 @contextmanager
 def _at_home() -> Iterator[None]:
-    """Leaves this process as it was: who listens to signals, how many threads, and for how many workers.
+    """Leaves this process as it was: who listens to signals, how many threads, and the environment's variables.
 
-    Inside, the first Ctrl-C saves the run at hand and then interrupts. Only the main thread can listen.
+    A process can't give a device back, so the next training is told which one it has. Inside, the first Ctrl-C saves
+    the run at hand and then interrupts. Only the main thread can listen.
     """
     import torch
 
     listens = threading.current_thread() is threading.main_thread()
     numbers = (*signals.SIGNALS, signal.SIGALRM) if listens else ()
     before = {number: signal.getsignal(number) for number in numbers}
-    threads, workers = torch.get_num_threads(), os.environ.get("HARNESS_WORKERS")
+    threads, told = torch.get_num_threads(), dict(os.environ)
+    os.environ.update(_device)
     if listens:
         signals.install()
     try:
@@ -237,5 +247,8 @@ def _at_home() -> Iterator[None]:
         for number, handler in before.items():
             signal.signal(number, handler)
         torch.set_num_threads(threads)
-        if workers is None:
-            os.environ.pop("HARNESS_WORKERS", None)
+        if (device := os.environ.get("CUDA_VISIBLE_DEVICES")) != told.get("CUDA_VISIBLE_DEVICES") and device:
+            _device["CUDA_VISIBLE_DEVICES"] = device
+        for name in _FOR_WORKERS:
+            os.environ.pop(name, None)
+        os.environ.update(told)  # what a launcher has told is hidden while runs train one by one

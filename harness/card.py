@@ -8,6 +8,7 @@ YAML too, so that nothing from a run can be read as markup of the header. The hu
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -21,6 +22,7 @@ _METRICS: dict[str, dict[str, Any]] = {
     "uar": {"type": "recall", "name": "UAR (mean recall of the classes)", "args": {"average": "macro"}},
     "f1": {"type": "f1", "name": "F1 (mean over the classes)", "args": {"average": "macro"}},
 }
+_NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 _SELECTION = {
     "val": "the epoch was chosen on the validation clips, and the test clips were read once, at that epoch",
     "last": "the last epoch is reported",
@@ -69,7 +71,7 @@ def _header(record: Record) -> str:
         "source_run": record.run_id,
         "model-index": [{"name": record.run_id, "results": [result]}],
     }
-    lines = (f"{key}: {json.dumps(value, ensure_ascii=True)}" for key, value in facts.items())
+    lines = (f"{key}: {_as_yaml(value)}" for key, value in facts.items())
     return "\n".join(["---", *lines, "---"])
 
 
@@ -77,6 +79,14 @@ def _copy(record: Record) -> Iterator[tuple[str, str]]:
     """What tells the copy of the data that the run saw."""
     yield "fingerprint", record.spec.get("data", {}).get("fingerprint", "")
     yield "manifest", record.result.get("manifest") or "not stored"
+
+
+def _as_yaml(value: Any) -> str:
+    """JSON that YAML reads alike: what only YAML takes for the end of a line, or refuses, is escaped; letters and
+    emoji are not, since YAML takes the two halves of JSON's escape of an emoji for two signs.
+    """
+    text = json.dumps(value, ensure_ascii=False)
+    return _NOT_IN_YAML.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text)
 
 
 def _is_miniature(spec: Mapping[str, Any]) -> bool:

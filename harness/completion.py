@@ -129,10 +129,11 @@ def _places(prefix: str, **_: Any) -> list[str]:
 
 
 def _run_ids(prefix: str, parsed_args: argparse.Namespace, **_: Any) -> list[str]:
-    """Runs of the store, by the names of their folders."""
+    """Runs of the store, or of the stores, by the names of their folders."""
     try:
-        root = Path(getattr(parsed_args, "runs", None) or config.runs())
-        return sorted(folder.name for folder in root.glob(f"*/{prefix}*") if (folder / "spec.json").exists())
+        told = getattr(parsed_args, "stores", None) or [getattr(parsed_args, "runs", None) or config.runs()]
+        found = (folder for root in told for folder in Path(root).glob(f"*/{prefix}*"))
+        return sorted({folder.name for folder in found if (folder / "spec.json").exists()})
     except (BadInput, OSError):
         return []
 

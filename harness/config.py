@@ -66,18 +66,21 @@ def checked(file: Path, text: str) -> Config:
             if key not in PLACES:
                 raise _refused(str(file), f"data.{name}.{key}")
             _checked_place(file, f"data.{name}.{key}", value)
-    return Config(file, os.path.expanduser(_checked_place(file, "runs", raw.get("runs", ""))), sets)
+    store = raw.get("runs", "")
+    _checked_place(file, "runs", store)
+    return Config(file, os.path.expanduser(store), sets)
 
 
 def completed(told: Mapping[str, Mapping[str, Any]], datasets: Iterable[str], known: Config) -> dict[str, Any]:
     """The data settings of a grid with the user's places under them.
 
-    A grid that names a root of its own gets none of the user's places for that set: they belong to another copy.
+    They belong to the copy at the user's root: a grid that names a root of its own gets none of them for that set, and
+    without a root of the user's there is nothing to which they could belong.
     """
     found = {name: dict(values) for name, values in told.items()}
     for name in datasets:
-        own = found.get(name, {})
-        found[name] = own if "root" in own else {**known.data.get(name, {}), **own}
+        own, places = found.get(name, {}), known.data.get(name, {})
+        found[name] = {**places, **own} if places.get("root") and "root" not in own else own
     return found
 
 
@@ -175,8 +178,7 @@ def _located(key: str, value: str) -> str:
     place = Path(os.path.expanduser(value))
     if key == "runs" or place.exists():
         return os.path.abspath(place)
-    adapter = plugins.get("datasets", key.split(".")[1])
-    if key.endswith(".root") and adapter.locate.__qualname__ != "Adapter.locate":  # it has names of its own for places
+    if _has_own_names(key):
         return value
     raise BadInput(key, f"{place} is not there", "give the path of what is there on this machine")
 
@@ -210,10 +212,24 @@ def _table(file: Path, key: str, value: Any) -> dict[str, Any]:
     return value
 
 
-def _checked_place(file: Path, key: str, value: Any) -> str:
+def _checked_place(file: Path, key: str, value: Any) -> None:
     if not isinstance(value, str):
         raise BadInput(f"{file}: {key}", f"{value!r} is not a path", "write it in quotes")
-    return value
+    if value and not os.path.isabs(os.path.expanduser(value)) and not _has_own_names(key):
+        what = f"{value!r} would be another place in each folder that harness is called from"
+        raise BadInput(f"{file}: {key}", what, "write the whole path")
+
+
+def _has_own_names(key: str) -> bool:
+    """Whether it is the root of a data set that is found by other names than folders'; one not loaded may be."""
+    group, _, rest = key.partition(".")
+    dataset, _, name = rest.rpartition(".")
+    if group != "data" or name != "root":
+        return False
+    return (
+        dataset not in plugins.names("datasets")
+        or plugins.get("datasets", dataset).locate.__qualname__ != "Adapter.locate"
+    )
 
 
 def _text(file: Path) -> str:

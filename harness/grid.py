@@ -15,14 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness import config, design, grammar, plugins, presets, protocol
+from harness import config, design, grammar, plugins, presets, protocol, shipped
 from harness.errors import BadInput, nearest
 from harness.grammar import Incompatible, Method
 from harness.overrides import check_felt, override, renamed
 from harness.settings import parse
 from harness.slurm import Slurm
 
-DEFAULT = "grids/default.toml"
 MOST_SEED = 2**32 - 1  # what every random number generator takes
 TINY = {"train": {"epochs": 1, "limit": 4, "batch_size": 8}, "clips": {"frames": 4, "views": 1}}
 
@@ -82,9 +81,9 @@ class Grid:
 
 def load(path: str, overrides: Sequence[str] = (), *, tiny: bool = False) -> Grid:
     """The grid of a TOML file, with `--set` overrides and, for a smoke test, tiny settings on top."""
-    file = Path(path)
+    file = Path(shipped.found(path))
     if not file.is_file():
-        raise BadInput(path, "no such grid file", f"give a .toml file; {DEFAULT} is an example")
+        raise BadInput(path, "no such grid file", f"give a .toml file; {shipped.found(shipped.GRID)} is an example")
     try:
         raw = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except OSError as error:

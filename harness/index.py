@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import os
 import sys
 import tempfile
@@ -20,17 +21,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     import pyarrow
 
-from harness.errors import headline
+from harness.errors import BadInput, headline
 from harness.store import Record, Store, errors_among, write_bytes
 
 FILE = "index.parquet"
-FORM = b"1"  # raise it when an entry says something else than before
+FORM = b"2"  # raise it when an entry says something else than before
 SETTLED = 10**9  # ns: a file changed later than this before it was read could change again within one tick of its time
 BATCH = 10_000  # entries that are packed or unpacked at once
 SPLITS = ("val", "test")
 METRICS = ("war", "uar", "f1", "ece")
 _ABSENT = (0, 0, 0)
-_READ = ("spec.json", "result.json", "alarms.jsonl")
+RESULT, ALARMS = "result.json", "alarms.jsonl"  # what is wrong with these is an alarm of this name
+_READ = ("spec.json", RESULT, ALARMS)
+_TOLD = ("severity", "sentinel", "message")  # of an alarm
 _OF_THE_RUN = ("dataset", "method", "components", "seed")  # what of a spec most runs don't share
 
 
@@ -39,7 +42,7 @@ class Entry(NamedTuple):
 
     `status` is empty while the run is unfinished, `scores` are by split and metric (`SPLITS` × `METRICS`, None where
     there is none), `setup` is the spec but for method and seed, `counts` how the data was read, `raised` the alarms:
-    a list of [severity, sentinel, message].
+    a list of [severity, sentinel, message]. What of its files makes no sense is an alarm too, by the file's name.
     """
 
     dataset: str
@@ -137,26 +140,48 @@ def _entry(place: tuple[str, str], record: Record, stamp: int) -> Entry:
     counts = {key: value for key, value in result.get("counts", {}).items() if key != "unreadable_clips"}
     metrics = result.get("metrics", {})
     notes = list(dict.fromkeys(note["message"] for note in counts.get("notes", ())))
-    alarms = record.alarms() if result.get("alarms") else []
-    scores = [metrics.get(split, {}).get(metric) for split in SPLITS for metric in METRICS]
+    scores = {(split, metric): metrics.get(split, {}).get(metric) for split in SPLITS for metric in METRICS}
+    senseless = [
+        ["error", RESULT, f"{' '.join(place)} is {score!r}, which is no score: it is left out"]
+        for place, score in scores.items()
+        if score is not None and _number(score) is None
+    ]
+    raised = (list(_raised(record)) if result.get("alarms") else []) + senseless
     return Entry(
         *place,
         stamp=stamp,
         status=sys.intern(result.get("status", "")),
         method=sys.intern(spec["method"]),
         seed=spec["seed"],
-        seconds=result.get("duration_s"),
-        scores=tuple(None if score is None else float(score) for score in scores),
-        alarms=result.get("alarms", 0),
-        errors=result.get("errors", 0),
+        seconds=_number(result.get("duration_s")),
+        scores=tuple(map(_number, scores.values())),
+        alarms=result.get("alarms", 0) + len(senseless),
+        errors=result.get("errors", 0) + len(senseless),
         selection=sys.intern(result.get("selection", "val")),
         primary=sys.intern(result.get("primary", "")),
         manifest=sys.intern(result.get("manifest", "")),
         error=_text(headline(result["error"])) if result.get("error") else "",
         setup=_shared({key: value for key, value in spec.items() if key not in _OF_THE_RUN}),
         counts=_shared({**counts, "notes": notes}),
-        raised=_shared([[alarm["severity"], alarm["sentinel"], alarm["message"]] for alarm in alarms]),
+        raised=_shared(raised),
     )
+
+
+def _raised(record: Record) -> Iterator[list[str]]:
+    """The alarms as [severity, sentinel, message]; where they can't be read, one that says so."""
+    severity = "error" if record.result.get("errors") else "warning"
+    try:
+        for line, alarm in enumerate(record.alarms(), 1):
+            told = [text for key in _TOLD if isinstance(text := alarm.get(key), str)]
+            whole = len(told) == len(_TOLD)
+            yield told if whole else [severity, ALARMS, f"alarm {line} lacks its severity, sentinel or message"]
+    except BadInput as error:
+        yield [severity, ALARMS, error.what]
+
+
+def _number(value: Any) -> float | None:
+    """None for what is no finite number."""
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
 
 
 def _shared(value: Any) -> str:

@@ -17,6 +17,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 
+from harness import shipped
 from harness.errors import BadInput
 from harness.task import SINCE, TASK
 
@@ -34,6 +35,7 @@ _RANK_VARIABLES = (
     "GROUP_WORLD_SIZE",
     "ROLE_WORLD_SIZE",
 )
+_hidden: dict[str, str] = {}  # what the launcher told, once `pair` placement has hidden it from Accelerate
 
 
 @dataclass(frozen=True)
@@ -60,10 +62,10 @@ class Launch:
 
 
 def here() -> Launch:
-    """The launch of this process, from the environment."""
+    """The launch of this process, as the launcher told it in the environment."""
 
     def number(name: str, default: int) -> int:
-        return int(os.environ.get(name, default))
+        return int(os.environ.get(name) or _hidden.get(name) or default)
 
     return Launch(
         rank=number("RANK", 0),
@@ -92,17 +94,16 @@ def shortfall(launch: Launch) -> str:
 def accelerator(launch: Launch, placement: str) -> Accelerator:
     """This process's Accelerator: one process in `pair` placement, all of them together in `data` placement."""
     if placement == "pair":
-        if torch.cuda.device_count() > 1:
+        if torch.cuda.device_count() > 1 and not _hidden:  # else the device was chosen before
             os.environ["CUDA_VISIBLE_DEVICES"] = str(_visible_devices()[launch.local_rank % torch.cuda.device_count()])
-        for name in _RANK_VARIABLES:
-            os.environ.pop(name, None)
+        _hidden.update((name, os.environ.pop(name)) for name in _RANK_VARIABLES if name in os.environ)
     cpu = not torch.cuda.is_available()
     warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated")  # the successor came with torch 2.14
     made = Accelerator(cpu=cpu, kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)])
     expected = 1 if placement == "pair" else launch.world
     if made.num_processes != expected:
         what = f"{expected} processes were launched but Accelerate sees {made.num_processes}"
-        raise BadInput("launcher", what, "see accelerate_config.yaml for a configuration that works")
+        raise BadInput("launcher", what, f"{shipped.found(shipped.LAUNCHER)} is a configuration that works")
     return made
 
 

@@ -67,7 +67,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Look:
-    """A grid at one moment. `states` are counts by data set, `left` seconds (None: nothing is known yet)."""
+    """A grid at one moment. `states` are counts by data set, `left` seconds (None: nothing is known yet).
+
+    `trouble` says why the queue could not be asked; then `jobs` are those of the last time that it answered.
+    """
 
     grid: str
     runs: int
@@ -77,15 +80,16 @@ class Look:
     alarms: tuple[Alarm, ...]
     jobs: tuple[Job, ...]
     left: float | None
+    trouble: str = ""
 
     def count(self, state: str) -> int:
         return sum(counts[state] for counts in self.states.values())
 
     @property
     def over(self) -> bool:
-        """Whether every run has ended, and no job of a cluster is still to do something."""
+        """Whether every run has ended, and no job of a cluster is still to do something, as far as it answers."""
         ended = self.count(DONE) + self.count(FAILED) == self.runs
-        return ended and not any(slurm.waiting(job.tasks) for job in self.jobs)
+        return ended and not self.trouble and not any(slurm.waiting(job.tasks) for job in self.jobs)
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -99,6 +103,11 @@ def latest(store: Store) -> str:
     return plans[-1].stem
 
 
+def named(grid: str) -> str:
+    """The name of a grid that the user gave by its file or by its name, which may have dots: `v1.2.toml`, `v1.2`."""
+    return Path(grid).name.removesuffix(".toml")
+
+
 class Onlooker:
     """Looks on at one grid of a store; keep it, since it remembers what can't change any more."""
 
@@ -106,7 +115,8 @@ class Onlooker:
         self.store, self.grid = store, grid
         self.took = 0.0  # seconds, by the last look
         self._kept: dict[str, tuple[Any, _Facts]] = {}
-        self._jobs: tuple[float, tuple[Job, ...]] = (-QUEUE, ())
+        self._jobs: tuple[Job, ...] = ()
+        self._asked, self._trouble = -QUEUE, ""  # when the queue was asked, and why it did not answer
 
     def look(self) -> Look:
         """The grid now. Raises `BadInput` where it was never planned."""
@@ -116,6 +126,7 @@ class Onlooker:
         states: dict[str, Counter[str]] = defaultdict(Counter)
         for row, facts in found:
             states[row["dataset"]][facts.state] += 1
+        self._ask_queue()
         look = Look(
             grid=self.grid,
             runs=len(found),
@@ -123,8 +134,9 @@ class Onlooker:
             working=tuple(facts.working(row) for row, facts in found if facts.state == WORKING),
             ended=tuple(facts.ended(row) for row, facts in by_time if facts.state in (DONE, FAILED)),
             alarms=tuple(_alarms(by_time)),
-            jobs=self._queued(),
+            jobs=self._jobs,
             left=_left(found),
+            trouble=self._trouble,
         )
         self.took = time.monotonic() - began
         return look
@@ -140,16 +152,18 @@ class Onlooker:
         self._kept[row["run_id"]] = (now[0][_READ.index("result.json")] if facts.state == DONE else now, facts)
         return facts
 
-    def _queued(self) -> tuple[Job, ...]:
-        """The jobs of the grid that a cluster still knows."""
-        asked, jobs = self._jobs
-        if time.monotonic() - asked >= QUEUE:
-            kinds = {
-                job: does for each in slurm.submissions(self.store.root, self.grid) for does, job in each.jobs.items()
-            }
-            jobs = tuple(Job(job, kinds[job], dict(tasks)) for job, tasks in slurm.queue(kinds).items())
-            self._jobs = (time.monotonic(), jobs)
-        return jobs
+    def _ask_queue(self) -> None:
+        """Which jobs of the grid a cluster still knows; a controller that does not answer is asked again later."""
+        if time.monotonic() - self._asked < QUEUE:
+            return
+        ours = slurm.submissions(self.store.root, self.grid)
+        kinds = {job: does for each in ours for does, job in each.jobs.items()}
+        try:
+            self._jobs = tuple(Job(job, kinds[job], dict(tasks)) for job, tasks in slurm.queue(kinds).items())
+            self._trouble = ""
+        except BadInput as error:
+            self._trouble = str(error)
+        self._asked = time.monotonic()
 
 
 @dataclass(frozen=True)

@@ -68,14 +68,18 @@ def _hash_of(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
 
 
-def add_stored(found: Mapping[str, Mapping[str, str]]) -> None:
+def add_stored(found: Mapping[str, Mapping[str, str]], *, load: bool = True) -> None:
     """Loads plugins from outside as a run's spec names them, unless they are there: `file` and `hash` by name.
 
-    Raises `BadInput`; code that is not what it was is not even run.
+    Raises `BadInput`; code that is not what it was is not even run. Without `load` none is run that is not there: who
+    wrote the names may have written the code as well.
     """
     for name, facts in found.items():
         kind = next((kind for kind in ("datasets", "methods") if name in names(kind)), None)
         file = Path(facts["file"])
+        if kind is None and not load:
+            what = f"is code from outside ({file.name if facts['file'] else 'a package'}), and is not loaded"
+            raise BadInput(f"the plugin {name}", what, "if you trust it, give --plugin FILE.py")
         if kind is None and not file.is_file():
             what = f"came from {file if facts['file'] else 'a package'}, which is gone"
             raise BadInput(f"the plugin {name}", what, "give --plugin")

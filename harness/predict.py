@@ -8,6 +8,7 @@ frames that a short clip lacks) is said with each prediction.
 from __future__ import annotations
 
 import math
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -85,21 +86,23 @@ class Classifier:
         path = Path(path)
         if not path.exists():
             raise BadInput(str(path), "is not there", "give a video, a folder of frames, or a picture")
+        whole = Path(os.path.abspath(path))  # `.` has no name of its own
         boxes = face if face is None or isinstance(face, Mapping) else {"": face}
         for box in (*(boxes or {}).values(), *([body] if body else [])):
             _check(box)
         if not boxes and (policy := self.views.face.missing) in ("skip", "error"):
             what = f"no face box is given, and this run takes no clip without one (face.missing={policy})"
             raise BadInput(str(path), what, "say where the face is: --face, or face=")
-        clip = Clip(path.stem, path.name, 0, "test", face=boxes, body=body)
+        clip = Clip(whole.stem, whole.name, 0, "test", face=boxes, body=body)
         try:
-            (streams,) = pictures(path.absolute().parent, clip, self.views, [None])
+            (streams,) = pictures(whole.parent, clip, self.views, [None])
         except Unreadable as error:
             raise BadInput("video", str(error), "check the file, and the box if there is one") from error
         found = self._probabilities(streams, clip)
         label = self.classes[int(found.argmax())]
         told = dict(zip(self.classes, found.tolist(), strict=True))
-        return Prediction(str(path), label, told, list(self._notes(streams, clip)), dict(streams.boxes), streams)
+        shown = str(path if path.name == whole.name else whole)
+        return Prediction(shown, label, told, list(self._notes(streams, clip)), dict(streams.boxes), streams)
 
     @torch.inference_mode()
     def _probabilities(self, streams: Streams, clip: Clip) -> NDArray[np.float32]:

@@ -9,15 +9,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness import plugins, protocol
-from harness.config import RUNS
+from harness import config, plugins, protocol
 from harness.settings import spell
 
 OF_THE_COPY = ("fingerprint", "miniature")  # what a spec says of the data beside their settings
 
 
-def command(spec: Mapping[str, Any], runs: str = RUNS) -> str:
-    """Its plugins, data set, method and seed, the settings that are not default, and the store `runs`."""
+def command(spec: Mapping[str, Any], runs: str = "") -> str:
+    """Its plugins, data set, method and seed, the settings that are not default, and the store if one is told."""
     loaded = [word for file in plugin_files(spec) for word in ("--plugin", file)]
     chosen = [*loaded, "--datasets", spec["dataset"], "--methods", spec["method"], "--seeds", str(spec["seed"])]
     changed = [word for key, value in _changed(spec) for word in ("--set", f"{key}={spell(value)}")]
@@ -25,14 +24,14 @@ def command(spec: Mapping[str, Any], runs: str = RUNS) -> str:
 
 
 def stored_in(runs: str) -> list[str]:
-    """The words that name a store."""
-    return [] if runs == RUNS else ["--runs", runs]
+    """The words that name a store: none for the one that a command uses unless told."""
+    return [] if runs in ("", config.runs()) else ["--runs", runs]
 
 
 def store_of(folder: Path) -> str:
     """The store that a run's folder lies in, as a command names it from here."""
-    runs = folder.parents[1]
-    return RUNS if os.path.realpath(runs) == os.path.realpath(RUNS) else str(runs)
+    runs, usual = folder.parents[1], config.runs()
+    return usual if os.path.realpath(runs) == os.path.realpath(usual) else str(runs)
 
 
 def plugin_files(spec: Mapping[str, Any]) -> list[str]:

@@ -9,7 +9,6 @@ import dataclasses
 import functools
 import gc
 import math
-import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -17,17 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import datasets as hf
-import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
 from harness import (
     __version__,
-    evaluation,
     manifest,
     retry,
-    scores,
     sharing,
     trackers,
     trained,
@@ -51,10 +47,10 @@ from harness.protocol import Model, Train
 from harness.sentinels import Reading
 from harness.settings import recording
 from harness.shelf import Progress
-from harness.training import Outcome, Viewer
+from harness.training import Viewer
 from harness.video import Unreadable
 from harness.watch import Alarm, Alarmed, Watch, as_row
-from harness.writing import History, Lost, Writer, predictions_of
+from harness.writing import History, Lost, Writer, error_of, predictions_of, scores_of
 
 
 class Runner:
@@ -133,7 +129,7 @@ class Runner:
             except Exception as error:
                 if sharing.gone(error):
                     raise
-                described = _describe_error(error, retry.advice(error, train))
+                described = error_of(error, retry.advice(error, train))
                 result, files = {"status": "failed", "error": described}, [None]
                 again = None if retried else retry.of(error, train)
                 together = not isinstance(error, Alarmed | training.NotFinite)  # those are raised by all processes
@@ -176,7 +172,7 @@ class Runner:
             "status": "done",
             "manifest": self._manifest(run.copy),
             "counts": counts,
-            **_scores(outcome, labels, settings, metric, copy),
+            **scores_of(outcome, labels, metric, copy.adapter.classes),
         }
         result |= {"untracked": tracked.failed} if tracked.failed else {}
         classes = list(copy.adapter.classes)
@@ -318,28 +314,3 @@ class _OneAtATime:
             self.held = None
             self.held = arguments, self.make(*arguments)
         return self.held[1]
-
-
-def _scores(
-    outcome: Outcome, labels: dict[str, np.ndarray], settings: Train, metric: str, copy: Copy
-) -> dict[str, Any]:
-    metrics, confusion, per_class = {}, {}, {}
-    for name, probabilities in outcome.probabilities.items():
-        found = evaluation.measure(probabilities, labels[name])
-        confusion[name] = found.pop("confusion")
-        recalls = scores.recalls(np.asarray(confusion[name])).tolist()
-        per_class[name] = dict(zip(copy.adapter.classes, recalls, strict=True))
-        metrics[name] = found
-    return {
-        "epoch": outcome.epoch,
-        "primary": metric,
-        "classes": list(copy.adapter.classes),
-        "metrics": metrics,
-        "per_class": per_class,
-        "confusion": confusion,
-    }
-
-
-def _describe_error(error: Exception, advice: str) -> dict[str, str]:
-    message = ": ".join(filter(None, (advice, str(error))))
-    return {"type": type(error).__name__, "message": message, "traceback": traceback.format_exc()}

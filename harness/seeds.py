@@ -9,30 +9,34 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tabulate import tabulate
 
-from harness import statistics
+from harness import design, statistics
 from harness.errors import BadInput
 from harness.grid import MOST_SEED, Grid
 from harness.leaderboard import results
 from harness.leaderboard.ablation import FACTOR, Row, ablation
 from harness.leaderboard.board import Board
-from harness.statistics import LEVEL
+from harness.leaderboard.comparisons import comparisons
+from harness.leaderboard.summary import POWER, WHOLE, strictest
 from harness.store import Store
+from harness.words import plural
 
 WANTED = (0.01, 0.02, 0.05)  # effects, as fractions, for which `plan` tells the seeds that they take
-POWER = 0.8  # how often an effect of the size told is found
 PILOT = 3  # seeds at least: intervals after two cover too little (docs/statistics.md)
 MOST = 100  # seeds that `--until` trains at most: more are a wish that more clips would serve better
 
 
 @dataclass(frozen=True)
 class Until:
-    """When seeds are enough: at a number of them, or when every factor's interval is narrower than `width`."""
+    """When seeds are enough: at a number of them, or when every factor's interval is narrower than `width`, on each
+    data set by its primary metric. The mean over the data sets is not looked at: it has the narrower interval mostly.
+    """
 
     seeds: int = 0
     width: float = 0.0  # of the 95 % interval, as a fraction
@@ -50,9 +54,9 @@ def read(text: str) -> Until:
 
 
 def extended(grid: Grid, count: int) -> Grid:
-    """The grid with the first `count` of its seeds, and where it has fewer with others: the smallest not yet taken."""
+    """The grid with others after its own seeds, the smallest not yet taken, where it has fewer than `count`."""
     others = (seed for seed in range(MOST_SEED) if seed not in grid.seeds)
-    seeds = tuple(itertools.islice(itertools.chain(grid.seeds, others), count))
+    seeds = tuple(itertools.islice(itertools.chain(grid.seeds, others), max(count, len(grid.seeds))))
     selected = grid.selected
     if selected is not None:
         selected |= {(dataset, method, seed) for dataset, method, _ in selected for seed in seeds}
@@ -64,21 +68,28 @@ def needed(store: Store, plan: Mapping[str, Any], width: float) -> int:
 
     Raises `BadInput` where the spread can't be judged, or where no number of seeds that can be trained is enough.
     """
-    board, pilot = results.of_plan(store, plan), len({row["seed"] for row in plan["runs"]})
-    counts: dict[int, Row] = {}
-    for row in _rows(board):
-        found = row.effect
-        if found.seed_variance is None:
-            raise BadInput(
-                "--until", f"{row.factor} on {row.dataset} has too few finished pairs", "train the grid first"
-            )
-        if not found.seed_variance:  # the seeds agree to the last digit: no more of them would differ
-            continue
-        count = statistics.stein(found.seed_variance, pilot, found.clip_variance or 0.0, width)
-        if count is None or count > MOST:
-            raise BadInput("--until", _why_not(row, count, width), "ask for a wider interval, or get more test clips")
-        counts[count] = row
-    return max(counts, default=pilot)
+    board, pilot = results.of_plan(store, plan), len(_seeds(plan))
+    asked, rows = _asked(board), _rows(board)
+    if not asked:
+        raise BadInput("--until", f"{plan['grid']} compares nothing, so it has no intervals", "give it two methods")
+    return max(_count(rows.get(effect), effect, pilot, width) for effect in asked)
+
+
+def _count(row: Row | None, effect: Effect, pilot: int, width: float) -> int:
+    """How many seeds one effect takes."""
+    done = row.effect.n_seeds if row else 0
+    if row is None or done < pilot or pilot < 2:
+        what = f"{effect[1]} on {effect[0]} has too few finished pairs: {done} of {plural(pilot, 'seed')} have one"
+        raise BadInput("--until", what, "train all methods with three seeds or more first")
+    if not row.effect.seed_variance:
+        what = (
+            f"the first {pilot} seeds agree to the last digit in {row.factor} on {row.dataset}: that gives no interval"
+        )
+        raise BadInput("--until", what, "give the grid other or more seeds, or get more test clips")
+    count = statistics.stein(row.effect.seed_variance, pilot, row.effect.clip_variance or 0.0, width)
+    if count is None or count > MOST:
+        raise BadInput("--until", _why_not(row, count, width), "ask for a wider interval, or get more test clips")
+    return count
 
 
 def _why_not(row: Row, count: int | None, width: float) -> str:
@@ -93,33 +104,81 @@ def _why_not(row: Row, count: int | None, width: float) -> str:
 def outlook(store: Store, plan: Mapping[str, Any]) -> list[dict[str, Any]]:
     """For each data set and factor the smallest effect that the planned seeds find, and the seeds for wanted ones.
 
-    Empty while no pair of two seeds is done. With Holm's correction in its strictest step, so a table finds no less.
+    Empty while no pair of two seeds is done. Corrected as strictly as Holm's first step does it, for as many effects
+    as a table of the finished grid has. An effect is None where none that scores can have would be found.
     """
     if not any(row["status"] == "done" for row in plan["runs"]):
         return []
-    board, planned = results.of_plan(store, plan), len({row["seed"] for row in plan["runs"]})
-    rows = [row for row in _rows(board) if row.effect.seed_variance]
-    return [_told(row, planned, _level(rows, row.metric)) for row in rows]
+    board, planned = results.of_plan(store, plan), len(_seeds(plan))
+    asked, rows = _asked(board), _rows(board)
+    level = strictest(_tests(asked)) if asked else 0.0
+    freedom = board.until["pilot"] - 1 if board.until else None
+    known = [row for effect in asked if (row := rows.get(effect)) and row.effect.seed_variance]
+    return [_told(row, planned, level, freedom) for row in known]
 
 
-def _told(row: Row, planned: int, level: float) -> dict[str, Any]:
+def _told(row: Row, planned: int, level: float, freedom: int | None) -> dict[str, Any]:
     seeds, clips = row.effect.seed_variance or 0.0, row.effect.clip_variance or 0.0
-    least = statistics.detectable(seeds, clips, planned, level, POWER)
-    needed = {f"{effect:g}": statistics.seeds_needed(effect, seeds, clips, level, POWER) for effect in WANTED}
+    least = statistics.detectable(seeds, clips, planned, level, POWER, freedom)
+    least = None if least is None or least > WHOLE else least
+    needed = {f"{effect:g}": statistics.seeds_needed(effect, seeds, clips, level, POWER, freedom) for effect in WANTED}
     return {"dataset": row.dataset, "metric": row.metric, "factor": row.factor, "effect": least, "seeds": needed}
 
 
-def _level(rows: Sequence[Row], metric: str) -> float:
-    """Of one test in a table of so many."""
-    return 1 - (1 - LEVEL) / sum(row.metric == metric for row in rows)
+Effect = tuple[str, str]  # of a factor's level on a data set: the set, and its name in the ablation
 
 
-def _rows(board: Board) -> Iterator[Row]:
+def _asked(board: Board) -> list[Effect]:
+    """The effects of factors that the planned runs can tell, whatever is done of them."""
+    factors = [comparison for comparison in comparisons(board) if comparison.kind == FACTOR]
+    cells = {name: {run.levels for run in board.runs if run.dataset == name} for name in board.datasets}
+    return [
+        (name, comparison.name)
+        for name in board.datasets
+        for comparison in factors
+        if design.main(cells[name], *comparison.terms[0], board.design).n_pairs
+    ]
+
+
+def _tests(asked: Sequence[Effect]) -> int:
+    """How many rows these have in a metric's table: their own, and where several data sets have one their mean's."""
+    return len(asked) + sum(count > 1 for count in Counter(factor for _, factor in asked).values())
+
+
+def _rows(board: Board) -> dict[Effect, Row]:
     """The effects of the factors on each data set's primary metric."""
     primary = {name: next((entry.primary for entry in board.entries(name)), "") for name in board.datasets}
-    for row in ablation(board).rows:
-        if row.kind == FACTOR and row.metric == primary.get(row.dataset):
-            yield row
+    rows = (row for row in ablation(board).rows if row.kind == FACTOR and row.metric == primary.get(row.dataset))
+    return {(row.dataset, row.factor): row for row in rows}
+
+
+def carried(grid: Grid, stored: Mapping[str, Any]) -> tuple[Grid, dict[str, Any]]:
+    """The grid with the seeds that `--until` added to it, by the plan that is stored of it, and what that plan says of
+    the rule. Without both where the grid has other seeds of its own by now.
+    """
+    if not (stored.get("until") or stored.get("added")):
+        return grid, {}
+    seeds = _seeds(stored)
+    if tuple(seeds[: len(seeds) - stored.get("added", 0)]) != grid.seeds:
+        return grid, {}
+    return extended(grid, len(seeds)), {key: stored[key] for key in ("until", "added", "command") if key in stored}
+
+
+def lost(stored: Mapping[str, Any], grid: Grid, ruled: bool) -> str:
+    """What `--until` did and a new plan in the place of the stored one undoes; empty where it undoes nothing. `ruled`:
+    whether the new plan has a rule for the intervals.
+    """
+    added = stored.get("added", 0)
+    gone = [seed for seed in _seeds(stored)[-added:] if seed not in grid.seeds] if added else []
+    told = [f"the added {'seed' if len(gone) == 1 else 'seeds'} {', '.join(map(str, gone))}"] if gone else []
+    told += ["the rule by which its intervals were judged"] if stored.get("until") and not ruled else []
+    if not told:
+        return ""
+    return f"{grid.name} is planned anew without {' and '.join(told)}; to have them again: {stored['command']}"
+
+
+def _seeds(plan: Mapping[str, Any]) -> list[int]:
+    return list(dict.fromkeys(row["seed"] for row in plan["runs"]))
 
 
 def as_lines(found: Sequence[Mapping[str, Any]], seeds: int) -> list[str]:
@@ -132,7 +191,7 @@ def as_lines(found: Sequence[Mapping[str, Any]], seeds: int) -> list[str]:
             row["dataset"],
             row["metric"].upper(),
             row["factor"],
-            "–" if row["effect"] is None else f"{100 * row['effect']:.1f} points",
+            "none" if row["effect"] is None else f"{100 * row['effect']:.1f} points",
             *("more clips" if count is None else f"{count:,}" for count in row["seeds"].values()),
         ]
         for row in found

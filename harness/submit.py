@@ -7,7 +7,9 @@ short runs cost one place in the queue, and what became of them is said by the s
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from submitit import SlurmExecutor
@@ -17,7 +19,7 @@ from harness import slurm
 from harness.errors import BadInput
 from harness.plan import Run
 from harness.slurm import Slurm, Submission
-from harness.store import Store
+from harness.store import Store, write_bytes
 from harness.task import SINCE, TASK, Task
 
 REPORT = 30  # minutes that the job which writes the leaderboard may take
@@ -46,6 +48,17 @@ def submit(
     submission = Submission(name, jobs)
     slurm.keep(store.root, submission)
     return submission
+
+
+def frozen(grid: Path, store: Store) -> Path:
+    """A copy of the grid file as it is now, for jobs that read it when they start: who edits it meanwhile plans anew.
+
+    It lies beside the logs, under its content's hash, and keeps its name: that is the grid's.
+    """
+    content = grid.read_bytes()
+    kept = slurm.folder(store.root).absolute() / "grids" / hashlib.sha256(content).hexdigest()[:12] / grid.name
+    write_bytes(kept, content)
+    return kept
 
 
 def command(words: Sequence[str], asked: Slurm, placement: str, workers: str) -> list[str]:

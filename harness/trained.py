@@ -8,7 +8,8 @@ trained. A frozen trunk stays out: the run's spec names its weights, by tag or h
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -79,16 +80,28 @@ def as_bytes(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> bytes:
 
 def read(file: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and facts of a file that `as_bytes` made. Raises `BadInput` for any other."""
+    with _opened(file) as (opened, about):
+        return {name: opened.get_tensor(name) for name in opened.keys()}, about  # noqa: SIM118 - it is no mapping
+
+
+def run_of(file: Path) -> str:
+    """The id of the run that such a file is of."""
+    with _opened(file) as (_, about):
+        return str(about["run_id"])
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
     try:
         with safetensors.safe_open(file, "pt") as opened:
             about = json.loads((opened.metadata() or {})[_ABOUT])
-            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - it is no mapping
-        if about["schema"] > SCHEMA:
-            raise BadInput(str(file), f"has schema {about['schema']}, this version knows {SCHEMA}", "update harness")
+            if about["schema"] > SCHEMA:
+                what = f"has schema {about['schema']}, this version knows {SCHEMA}"
+                raise BadInput(str(file), what, "update harness")
+            yield opened, about
     except (OSError, KeyError, TypeError, ValueError, safetensors.SafetensorError) as error:
         what = f"can't be read as the weights of a run ({type(error).__name__}: {error})"
         raise BadInput(str(file), what, "delete it, and make it again") from error
-    return tensors, about
 
 
 def of_run(record: Record) -> Trained:

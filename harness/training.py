@@ -8,7 +8,6 @@ so that one process or two, one micro-batch or four, train the same. Who trains 
 from __future__ import annotations
 
 import math
-import random
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -21,13 +20,13 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from harness import scores
+from harness import optimisation, scores, states
 from harness.checkpoint import Keeper, State
 from harness.learner import Learner, Loss
 from harness.loading import Split, as_picks
 from harness.methods import Batch, Context, Trace
 from harness.protocol import Train
-from harness.sentinels import Ending, Epoch, Group, Setup, Step
+from harness.sentinels import Ending, Epoch, Setup, Step
 from harness.sharing import Share, epoch_picks, gather, share
 from harness.tally import Tally
 from harness.watch import Watch
@@ -68,7 +67,7 @@ class Outcome:
     def consider(self, epoch: int, score: float, learner: Learner) -> None:
         """Keeps the epoch's weights if it scores higher than all before it."""
         if score > self.score:
-            self.score, self.epoch, self.weights = score, epoch, _weights(learner)
+            self.score, self.epoch, self.weights = score, epoch, states.weights(learner)
 
     def state_dict(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in ("epoch", "score", "weights")} | {"history": list(self.history)}
@@ -126,7 +125,7 @@ def train(
         outcome.consider(loop.at, row[chosen_on][metric] if settings.selection != "last" else float(loop.at), learner)
         loop.advance()
         save()
-    missing = _restore(learner, outcome.weights)
+    missing = states.restore(learner, outcome.weights)
     outcome.probabilities = {name: predict(learner, splits[name], accelerator) for name in ("val", "test")}
     for rows in outcome.probabilities.values():
         _check_numbers(rows)
@@ -155,14 +154,14 @@ class _Loop:
     ) -> None:
         self.learner, self.split, self.settings = learner, split, settings
         self.accelerator, self.viewer, self.watch = accelerator, viewer, watch
-        optimizer = _optimizer(learner, settings, fused=accelerator.scaler is None or None)
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: _rate(settings, epoch))
+        optimizer = optimisation.built(learner, settings, fused=accelerator.scaler is None or None)
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: optimisation.rate(settings, epoch))
         self.model, self.optimizer = accelerator.prepare(learner, optimizer)
         self.trained = [parameter for parameter in learner.parameters() if parameter.requires_grad]
         counts = torch.bincount(split.labels, minlength=split.classes)
         self.ctx = Context(model=learner.model, seed=seed, counts=counts)
         steps = math.ceil(len(split) / settings.batch_size)
-        watch.setup(Setup(learner, _groups(learner, self.optimizer), settings, metric, steps))
+        watch.setup(Setup(learner, optimisation.groups(learner, self.optimizer), settings, metric, steps))
         self.at, self.steps_done = 0, 0
         self.tally = Tally(split.classes, accelerator.device)
 
@@ -171,7 +170,7 @@ class _Loop:
         ctx, settings, split, epoch = self.ctx, self.settings, self.split, self.at
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
         if not self.steps_done:
-            _seed(hash((ctx.seed, epoch, rank)) % 2**31)  # dropout: repeatable, different by process
+            states.seed_all(hash((ctx.seed, epoch, rank)) % 2**31)  # dropout: repeatable, different by process
         self.model.train()
         steps = epoch_picks(split.labels_on_cpu, settings.batch_size, ctx.seed, epoch, self.learner.parts)
         shares = [share(step, rank, world, settings.accumulation) for step in steps]
@@ -201,17 +200,17 @@ class _Loop:
         return {
             "at": self.at,
             "steps_done": self.steps_done,
-            "learner": _trained(self.learner),
+            "learner": states.trained(self.learner),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
             "scaler": scaler.state_dict() if scaler is not None else None,
-            "random": _random(self.accelerator.device),
+            "random": states.random_state(self.accelerator.device),
             "tally": self.tally.state_dict(),
         }
 
     def load_state_dict(self, state: State) -> None:
         self.at, self.steps_done = state["at"], state["steps_done"]
-        if odd := set(state["learner"]) ^ set(_trained(self.learner)):
+        if odd := set(state["learner"]) ^ set(states.trained(self.learner)):
             raise RuntimeError(f"the checkpoint is of another network: {', '.join(sorted(odd))}; delete its folder")
         self.learner.load_state_dict(state["learner"], strict=False)
         self.optimizer.load_state_dict(state["optimizer"])
@@ -219,7 +218,7 @@ class _Loop:
         if self.accelerator.scaler is not None:
             self.accelerator.scaler.load_state_dict(state["scaler"])
         self.tally.load_state_dict(state["tally"])
-        _set_random(state["random"], self.accelerator.device)
+        states.set_random_state(state["random"], self.accelerator.device)
         self.viewer.resumed(self.at, self.steps_done)
 
     def step(self, micros: list[Share], batches: Iterator[Batch], tally: Tally) -> None:
@@ -296,100 +295,3 @@ def _check_numbers(probabilities: np.ndarray) -> None:
 def _scores(probabilities: np.ndarray, split: Split) -> dict[str, float]:
     exact = probabilities.astype(np.float64)
     return {name: getattr(scores, name)(exact, split.labels_on_cpu) for name in ("war", "uar")}
-
-
-# ── optimiser ───────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _optimizer(learner: Learner, settings: Train, *, fused: bool | None) -> torch.optim.Optimizer:
-    """Not `fused` with a gradient scaler: it would leave out steps that overflow by itself, uncounted."""
-    groups = learner.groups(settings)
-    if settings.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=settings.lr, momentum=settings.momentum, fused=fused)
-    return torch.optim.AdamW(groups, lr=settings.lr, betas=(settings.momentum, 0.999), fused=fused)
-
-
-def _groups(learner: Learner, optimizer: Any) -> tuple[Group, ...]:
-    """The optimiser's groups as they are, not as they were asked for, by the parameters' names in the learner."""
-    names = {id(parameter): name for name, parameter in learner.named_parameters()}
-    members: dict[str, dict[str, torch.nn.Parameter]] = {}
-    decays: dict[str, dict[str, float]] = {}
-    rates: dict[str, float] = {}
-    for group in optimizer.param_groups:
-        name, found = group["name"], {names[id(p)]: p for p in group["params"] if id(p) in names}
-        rates[name] = group.get("initial_lr", group["lr"])
-        members.setdefault(name, {}).update(found)
-        decays.setdefault(name, {}).update(dict.fromkeys(found, group["weight_decay"]))
-    return tuple(Group(name, rates[name], found, decays[name]) for name, found in members.items())
-
-
-def _rate(settings: Train, epoch: int) -> float:
-    """What every group's learning rate is multiplied by in an epoch; steps are epochs, never batches."""
-    if settings.schedule == "cosine":
-        return 0.5 * (1 + math.cos(math.pi * epoch / settings.epochs))
-    if settings.schedule == "steps":
-        return 0.1 ** sum(epoch >= milestone for milestone in settings.milestones)
-    return 1.0
-
-
-# ── what a checkpoint holds ─────────────────────────────────────────────────────────────────────────────────
-
-
-def _trained(learner: Learner) -> dict[str, Any]:
-    """The learner's state without the towers of the CLIP model that never change: they come from its weights."""
-    towers = [tower.state_dict(keep_vars=True).values() for tower in learner.model.frozen()]
-    fixed = {
-        id(tensor) for values in towers for tensor in values if not tensor.requires_grad
-    }  # a component may open one
-    kept = {name: value for name, value in learner.state_dict(keep_vars=True).items() if id(value) not in fixed}
-    return {name: value.detach() if isinstance(value, Tensor) else value for name, value in kept.items()}
-
-
-def _seed(seed: int) -> None:
-    """All generators that a component may draw from."""
-    torch.manual_seed(seed)
-    np.random.seed(seed)
-    random.seed(seed)
-
-
-def _random(device: torch.device) -> dict[str, Any]:
-    """The state of the generators from which dropout, and whatever a component draws, comes."""
-    kind, keys, *rest = np.random.get_state(legacy=True)
-    cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
-    return {
-        "torch": torch.get_rng_state(),
-        "cuda": cuda,
-        "numpy": (kind, np.asarray(keys).tolist(), *rest),
-        "python": random.getstate(),
-    }
-
-
-def _set_random(state: dict[str, Any], device: torch.device) -> None:
-    torch.set_rng_state(state["torch"])
-    if device.type == "cuda":
-        torch.cuda.set_rng_state(state["cuda"], device)
-    kind, keys, *rest = state["numpy"]
-    np.random.set_state((kind, np.array(keys, dtype=np.uint32), *rest))
-    random.setstate(state["python"])
-
-
-def _weights(learner: Learner) -> dict[str, Tensor]:
-    """A copy of all that training changes and evaluation reads."""
-    state = learner.model.state_dict()
-    return {name: state[name].detach().clone() for name in _changing(learner)}
-
-
-def _changing(learner: Learner) -> set[str]:
-    names = {name for name, parameter in learner.model.named_parameters() if parameter.requires_grad}
-    names |= {name for name, _ in learner.model.named_buffers()}
-    return names & set(learner.model.state_dict())
-
-
-def _restore(learner: Learner, kept: dict[str, Tensor]) -> tuple[str, ...]:
-    """Puts kept weights back, and names those that should have come back and did not."""
-    state = learner.model.state_dict()
-    with torch.no_grad():
-        for name, value in kept.items():
-            if name in state:
-                state[name].copy_(value)
-    return tuple(sorted(_changing(learner) ^ set(kept)))

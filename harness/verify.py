@@ -66,16 +66,17 @@ class Verdict:
         return self.verdict in (EXACT, WITHIN)
 
 
-def verify(name: str, store: Store, sample: int) -> dict[str, Any] | None:
+def verify(name: str, stores: Sequence[Store], sample: int) -> dict[str, Any] | None:
     """What `harness verify --json` prints, of a run or of a leaderboard's folder.
 
-    None in a launched process that only helps the first one. Raises `BadInput` where there is no such run.
+    Of several stores each run is taken from the first that has it done, as `report` takes it. None in a launched
+    process that only helps the first one. Raises `BadInput` where there is no such run.
     """
     launch, results = launching.here(), Path(name) / "results.csv"
-    cells = _cells(results) if results.is_file() else [_cell(store.find(name))]
+    cells = _cells(results) if results.is_file() else [_cell(_find(name, stores))]
     chosen = _drawn(cells, sample, results.read_bytes()) if results.is_file() else cells
-    wrong = [line for cell in cells for line in _wrong(cell, store)] if launch.leads else []
-    verdicts = list(_verdicts(chosen, store, launch))
+    wrong = [line for cell in cells for line in _wrong(cell, stores)] if launch.leads else []
+    verdicts = list(_verdicts(chosen, stores, launch))
     if not launch.leads:
         return None
     return {
@@ -90,6 +91,36 @@ def verify(name: str, store: Store, sample: int) -> dict[str, Any] | None:
 
 
 # ── which runs ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _find(name: str, stores: Sequence[Store]) -> Record:
+    """The run that `name` names in any of the stores. Raises `BadInput` where there is none, or several."""
+    meant = {place[1] for store in stores for place in store.places() if place[1].startswith(name)}
+    if name not in meant and len(stores) > 1 and len(meant) > 1:
+        raise BadInput(name, f"names {len(meant)} runs", "give more of the run id: " + min(meant))
+    found, refused = [], []
+    for store in stores:
+        try:
+            found.append(store.find(name))
+        except BadInput as error:
+            refused.append(error)
+    if not found:
+        raise refused[0]
+    return _taken(found)
+
+
+def _stored(cell: Cell, stores: Sequence[Store]) -> Record | None:
+    found = [record for store in stores if (record := store.record(cell.dataset, cell.run_id)) is not None]
+    return _taken(found) if found else None
+
+
+def _taken(records: Sequence[Record]) -> Record:
+    """Of the same run in several stores: the first that is done, else the first."""
+    return next((record for record in records if record.done), records[0])
+
+
+def _places(stores: Sequence[Store]) -> str:
+    return ", ".join(str(store.root) for store in stores)
 
 
 def _cell(record: Record) -> Cell:
@@ -122,12 +153,12 @@ def _drawn(cells: Sequence[Cell], sample: int, content: bytes) -> list[Cell]:
     return [cell for cell in itertools.chain.from_iterable(rounds) if cell is not None][:sample]
 
 
-def _wrong(cell: Cell, store: Store) -> Iterator[str]:
+def _wrong(cell: Cell, stores: Sequence[Store]) -> Iterator[str]:
     """What is wrong with a run that shows without training it."""
     try:
-        record = store.record(cell.dataset, cell.run_id)
+        record = _stored(cell, stores)
         if record is None:
-            yield f"{cell.run_id}: no such run in {store.root}: give --runs"
+            yield f"{cell.run_id}: no such run in {_places(stores)}: give --runs"
             return
         found = list(agreement.contradictions(record, agreement.read(record)))
     except BadInput as error:
@@ -143,15 +174,15 @@ def _wrong(cell: Cell, store: Store) -> Iterator[str]:
 # ── training again, and comparing ───────────────────────────────────────────────────────────────────────────
 
 
-def _verdicts(cells: Sequence[Cell], store: Store, launch: Launch) -> Iterator[Verdict]:
+def _verdicts(cells: Sequence[Cell], stores: Sequence[Store], launch: Launch) -> Iterator[Verdict]:
     board = Board(len(cells), 0, silent=not launch.leads)
     with tempfile.TemporaryDirectory(prefix="harness-verify-") as folder:
         again = Again(Store(folder), launch, board)
         for cell in cells:
             try:
-                stored = store.record(cell.dataset, cell.run_id)
+                stored = _stored(cell, stores)
                 if stored is None:
-                    raise Unverifiable(f"no such run in {store.root}")
+                    raise Unverifiable(f"no such run in {_places(stores)}")
                 trained = again.train(stored)
                 if trained is not None:
                     board.finished(trained.result, [])

@@ -6,7 +6,8 @@ it holds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 import pyarrow
 import pyarrow.parquet
 
-from harness import store
+from harness import evaluation, scores, store
 from harness.leases import Commit
 from harness.loading import Split
 from harness.trained import FILE as MODEL
@@ -116,3 +117,30 @@ def predictions_of(splits: dict[str, Split], outcome: Outcome) -> bytes:
     sink = pyarrow.BufferOutputStream()
     pyarrow.parquet.write_table(pyarrow.concat_tables(tables), sink)
     return sink.getvalue().to_pybytes()
+
+
+def scores_of(
+    outcome: Outcome, labels: Mapping[str, np.ndarray], metric: str, classes: Sequence[str]
+) -> dict[str, Any]:
+    """What a result says of a run's scores, by split: metrics, recalls, and the table of labels and predictions."""
+    metrics, confusion, per_class = {}, {}, {}
+    for name, probabilities in outcome.probabilities.items():
+        found = evaluation.measure(probabilities, labels[name])
+        confusion[name] = found.pop("confusion")
+        recalls = scores.recalls(np.asarray(confusion[name])).tolist()
+        per_class[name] = dict(zip(classes, recalls, strict=True))
+        metrics[name] = found
+    return {
+        "epoch": outcome.epoch,
+        "primary": metric,
+        "classes": list(classes),
+        "metrics": metrics,
+        "per_class": per_class,
+        "confusion": confusion,
+    }
+
+
+def error_of(error: Exception, advice: str) -> dict[str, str]:
+    """What a result says of the error that is being handled."""
+    message = ": ".join(filter(None, (advice, str(error))))
+    return {"type": type(error).__name__, "message": message, "traceback": traceback.format_exc()}

@@ -8,7 +8,7 @@ import hypothesis
 import pytest
 import torch
 
-from harness import grammar, trunk
+from harness import grammar, plugins, trunk
 from harness.cache import Stored
 from harness.clips import Clip, Scan, as_dataset
 from harness.learner import Learner, components_of
@@ -33,6 +33,16 @@ def cache(tmp_path_factory):
     os.environ["HARNESS_CACHE"] = str(base / "cache")
     os.environ["XDG_CONFIG_HOME"] = str(base / "config")  # never the developer's own
     return base / "cache"
+
+
+@pytest.fixture(autouse=True)
+def no_plugin_stays():
+    """What a test registers from a file is gone after it."""
+    before = {kind: dict(found) for kind, found in plugins._from_files.items()}
+    yield
+    for kind, found in before.items():
+        plugins._from_files[kind].clear()
+        plugins._from_files[kind].update(found)
 
 
 # ── a small classifier on the embedded model, and features to train it on ───────────────────────────────────

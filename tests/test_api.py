@@ -150,6 +150,66 @@ def test_the_process_is_left_as_it_was(results, folder, monkeypatch):
     assert "HARNESS_WORKERS" not in os.environ
 
 
+def test_what_a_launcher_told_and_the_visible_devices_are_given_back(tmp_path, monkeypatch):
+    told = {"RANK": "1", "WORLD_SIZE": "2"}
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(api, "_device", {})
+    seen = []
+
+    def run(plan, record, store, asked, argv):
+        """Hides and sets what `launch.accelerator` does where there are two devices."""
+        seen.append(os.environ.get("CUDA_VISIBLE_DEVICES"))
+        for name in told:
+            del os.environ[name]
+        os.environ["CUDA_VISIBLE_DEVICES"] = "1"
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(schedule, "run", run)
+    before = dict(os.environ)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            harness.run(["caer"], ["lsr"], tiny=True, runs=tmp_path)
+        assert dict(os.environ) == before
+    assert seen == [None, "1"], "a process keeps the device that it has"
+
+
+def test_of_launched_processes_the_first_writes_the_leaderboard(results, folder, monkeypatch):
+    told = {"settings": {"train.epochs": 2, "train.milestones": (1,)}, "tiny": True, "workers": 1}
+    words = {**told, "runs": folder / "runs", "out": folder / "ranks"}
+    monkeypatch.setenv("RANK", "1")
+    assert harness.run(["caer"], METHODS, [0], **words).leaderboard is None
+    assert not (folder / "ranks").exists()
+    monkeypatch.setenv("RANK", "0")
+    assert harness.run(["caer"], METHODS, [0], **words).leaderboard == folder / "ranks" / "README.md"
+
+
+def test_the_store_is_the_users_unless_told(results, folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "harness").mkdir()
+    (tmp_path / "harness" / "config.toml").write_text(f'runs = "{folder}/runs"\n')
+    found = harness.run(
+        ["caer"], METHODS, [0], settings={"train.epochs": 2, "train.milestones": (1,)}, tiny=True, workers=1
+    )
+    assert found.runs == str(folder / "runs") and len(found.scores) == len(harness.results()) > 0
+    assert harness.open("adapter").folder == harness.open("adapter", folder / "runs").folder
+    assert harness.load("adapter").facts.run_id == harness.open("adapter").id
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_script_without_a_guard_trains_on_miniatures_that_are_not_there_yet(tmp_path):
+    """A process that films must not begin the script anew."""
+    script = tmp_path / "script.py"
+    script.write_text("import harness\nharness.run(['caer'], ['lsr'], tiny=True, workers=1)\nprint('once')\n")
+    told = {**os.environ, "HARNESS_CACHE": str(tmp_path / "cache")}
+    words = [sys.executable, str(script)]
+    done = subprocess.run(words, cwd=tmp_path, env=told, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("once") == 1 and (tmp_path / "runs" / "caer").is_dir()
+
+
 def test_workers_are_told_all_that_was_asked_for(tmp_path, monkeypatch):
     """They run the command with these words: it must read them as the same runs, trained in the same way."""
     seen = {}
@@ -197,6 +257,6 @@ def test_the_code_of_the_page_runs(results, folder, tmp_path, monkeypatch):
     monkeypatch.setattr(api, "run", lambda *words, **told: asked.update(told) or results)
     monkeypatch.setattr(api, "results", lambda runs, grid: asked.update(grid=grid))
     shutil.copy(video, tmp_path / "video.mp4")
-    exec(block.replace("ldl-prompt-s0", "adapter-prompt-s0"), given := {"Path": Path})
+    exec(block.replace("ldl-prompt-s0", "adapter-prompt-s0"), given := {})
     assert asked == {"settings": {"train.epochs": 5}, "save_model": True, "grid": "default"}
     assert given["found"].notes == [] and (tmp_path / "seen.png").exists()

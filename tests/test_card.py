@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from huggingface_hub import ModelCard
+from hypothesis import example, given, strategies
 from test_leaderboard import save_run, write
 
 from harness.card import card
@@ -68,3 +69,11 @@ def test_a_run_that_is_not_done_has_no_card(tmp_path: Path) -> None:
     error = {"type": "OSError", "message": "no room"}
     with pytest.raises(BadInput, match="harness run"):
         card(record(tmp_path, result={"status": "failed", "error": error, "metrics": {}}))
+
+
+@given(strategies.text(strategies.characters(exclude_categories=["Cs"])))
+@example("😀 \u2028\u0085\x7f\ufeff\uffff é 表情")
+def test_whatever_a_method_is_called_the_header_reads_back(name: str) -> None:
+    spec = {"dataset": name, "method": "prompt", "seed": 0}
+    text = card(Record(Path("run"), spec, {"status": "done", "metrics": {"test": {"war": 0.5}}}))
+    assert yaml.safe_load(text[4:].split("\n---\n")[0])["tags"] == ["emotion-recognition", name]

@@ -83,6 +83,61 @@ def test_effects_stand_side_by_side_with_whether_their_words_agree(tmp_path):
     assert "0 of 1 effect (of all metrics) get the same word" in page
 
 
+def rewrite(folder: Path, rows: list[dict[str, Any]], folds: dict[str, str] | None = None) -> str:
+    """The leaderboard's results anew: test WAR of caer and prompt; with the copy of each fold."""
+    told = {"dataset": "caer", "method": "prompt", "split": "test", "metric": "war"}
+    table(folder / "results.csv", [{**told, **row} for row in rows])
+    if folds:
+        by_fold = {fold: [manifest] for fold, manifest in folds.items()}
+        write_json(folder / "copies.json", {"caer": {"manifests": sorted(folds.values()), "folds": by_fold}})
+    return str(folder)
+
+
+def test_only_seeds_that_both_have_are_subtracted(tmp_path):
+    one, other, third = (board(tmp_path / name, "aaaa") and tmp_path / name for name in "abc")
+    score = {0: 0.1, 1: 0.2, 2: 0.6}
+    rewrite(one, [{"run_id": f"a{seed}", "seed": seed, "value": score[seed]} for seed in (0, 1, 2)])
+    rewrite(other, [{"run_id": "b2", "seed": 2, "value": 0.61}])
+    rewrite(third, [{"run_id": "c7", "seed": 7, "value": 0.9}])
+    found = compare(str(one), str(other), NOWHERE)
+    assert found["scores"][0]["values"] == pytest.approx([0.6, 0.61]) and "+1.0" in text(found)
+    page = text(compare(str(one), str(third), NOWHERE))
+    assert "no seed in both, so each has its own mean and nothing is subtracted: caer prompt" in page
+    assert "+60.0" not in page
+
+
+def test_a_board_that_lacks_a_fold_is_compared_on_the_others(tmp_path):
+    one, other, apart = (board(tmp_path / name, "aaaa") and tmp_path / name for name in "abc")
+    copies = {"1": "copy1", "2": "copy2", "3": "copy3"}
+    rows = [{"run_id": f"s0-{fold}", "seed": 0, "fold": fold, "value": int(fold) / 10} for fold in copies]
+    rewrite(one, rows, copies)
+    two = [{**row, "value": row["value"] + 0.02} for row in rows[:2]]
+    rewrite(other, two, {fold: copies[fold] for fold in "12"})
+    page = text(compare(str(one), str(other), NOWHERE))
+    assert "the same copy (manifest copy1 or copy2)" in page and "+2.0" in page
+    rewrite(apart, two, {"1": "copy1", "2": "another"})
+    assert "DIFFERENT COPIES" in text(compare(str(one), str(apart), NOWHERE))
+
+
+def test_variants_of_the_settings_are_lines_of_their_own(tmp_path):
+    one, other = (board(tmp_path / name, "aaaa") and tmp_path / name for name in "ab")
+    short, long = ({"seed": 0, "variant": f"train.epochs={epochs}"} for epochs in (5, 20))
+    rewrite(one, [{**short, "run_id": "r5", "value": 0.4}, {**long, "run_id": "r20", "value": 0.6}])
+    rewrite(other, [{**short, "run_id": "r5", "value": 0.4}, {**long, "run_id": "x20", "value": 0.7}])
+    found = compare(str(one), str(other), NOWHERE)
+    values = {row["of"][1]: row["values"] for row in found["scores"]}
+    assert values == {"prompt (train.epochs=5)": [0.4, 0.4], "prompt (train.epochs=20)": [0.6, 0.7]}
+    assert [row["same"] for row in found["runs"]] == [1, 0]
+
+
+def test_all_runs_of_one_place_count(tmp_path):
+    one, other = (board(tmp_path / name, "aaaa") and tmp_path / name for name in "ab")
+    rewrite(one, [{"run_id": f"r{value}", "seed": 0, "value": value} for value in (0.2, 0.4)])
+    rewrite(other, [{"run_id": "r0.2", "seed": 0, "value": 0.2}])
+    found = compare(str(one), str(other), NOWHERE)
+    assert found["scores"][0]["values"] == pytest.approx([0.3, 0.2]) and found["runs"][0]["same"] == 1
+
+
 def test_a_real_leaderboard_agrees_with_itself():
     found = compare(str(OURS), str(OURS), NOWHERE)
     assert found["scores"] and all(row["values"][0] == row["values"][1] for row in found["scores"])

@@ -70,6 +70,17 @@ def test_a_grid_can_complete_the_users_root_with_lists_of_its_own(file: Path) ->
     assert (found.root, found.annotations, found.first_label) == ("/mine/CAER", "lists/small", "1")
 
 
+def test_places_of_a_set_without_a_root_belong_to_no_copy_and_are_shown_as_without_effect(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written(file, '[data.caer]\nannotations = "/mine/lists"\nfaces = "/mine/faces.json"\n')
+    found = grid.build("g", RAW)
+    assert (found.data["caer"].annotations, found.data["caer"].faces, found.origins["caer"]) == ("", "", "")
+    assert main(["config", "--json"]) == 0
+    rows = {row["setting"]: row["from"] for row in json.loads(capsys.readouterr().out)["in_effect"]}
+    assert rows["data.caer.faces"] == f"{file}, without effect: data.caer.root is not set"
+
+
 def test_an_empty_root_asks_for_the_miniature_whatever_the_user_file_says(file: Path) -> None:
     written(file, '[data.caer]\nroot = "/mine/CAER"\n')
     assert grid.build("g", RAW, ["data.caer.root="]).data["caer"].root == ""
@@ -128,6 +139,9 @@ def test_a_setting_that_could_change_numbers_is_refused_with_the_place_where_it_
         ("runs = /a", "is not TOML"),
         ("\x00", "is not TOML"),
         ("rums = '/a'", "no such setting of a machine"),
+        ("runs = 'rel'", "another place in each folder .* write the whole path"),
+        ("[data.caer]\nroot = 'CAER'", "another place in each folder"),
+        ("[data.hf]\nroot = 'a/b'\nannotations = 'lists'", "data.hf.annotations: 'lists' would be another place"),
     ],
 )
 def test_what_can_not_be_read_is_named_with_the_file(file: Path, text: str, said: str) -> None:
@@ -190,6 +204,12 @@ def test_what_can_not_be_set_is_refused_and_nothing_is_written(file: Path, key: 
     assert not file.exists()
 
 
+def test_a_home_folder_is_a_whole_path(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/somebody")
+    written(file, 'runs = "~/runs"\n[data.caer]\nroot = "~/CAER"\n')
+    assert config.runs() == "/home/somebody/runs" and config.load().data["caer"]["root"] == "~/CAER"
+
+
 def test_a_set_of_the_hub_keeps_its_name(file: Path) -> None:
     assert config.put("data.hf.root", "somebody/some-set") == "somebody/some-set"
 
@@ -223,7 +243,7 @@ def test_a_file_written_in_another_way_is_left_alone(file: Path, text: str) -> N
 
 
 KEYS = st.sampled_from(["runs", "data.caer.root", "data.caer.faces", "data.caer-s.root", "data.raer.root"])
-PLACED = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Zl", "Zp"]), min_size=1)
+PLACED = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Zl", "Zp"])).map("/".__add__)
 
 
 @given(st.lists(st.tuples(KEYS, PLACED | st.none()), max_size=8))

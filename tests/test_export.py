@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -13,7 +14,7 @@ import safetensors.torch
 import torch
 from keeping import Kept, kept
 
-from harness import plugins, trunk, weights
+from harness import plugins, store, trunk, weights
 from harness.cli import main
 from harness.errors import BadInput
 from harness.export import load
@@ -111,7 +112,9 @@ def test_a_component_from_outside_is_asked_for_by_its_file_and_known_by_its_code
     run = kept(tmp_path, "caer", "prompt+confidence-penalty", flags=("--save-model", "--plugin", file))
     assert main(["export", run.record.run_id, "--runs", run.runs, "--out", str(tmp_path / "out")]) == 0
     forget()
-    with pytest.raises(BadInput, match=r"came from confidence_penalty\.py, which is gone — give --plugin"):
+    with pytest.raises(
+        BadInput, match=r"code from outside \(confidence_penalty\.py\), .* — if you trust it, give --plugin"
+    ):
         load(tmp_path / "out")
     words = ["predict", str(tmp_path / "out"), str(run.root / run.clips[0].media)]
     assert main([*words, "--plugin", file]) == 0
@@ -124,8 +127,70 @@ def test_parts_that_do_not_belong_together_are_refused(copy, trained):
         load(copy)
     shutil.copy(trained["frozen"][1] / "head.safetensors", copy)
     (copy / "open_clip_model.safetensors").write_bytes(b"cut off")
-    with pytest.raises(BadInput, match=r"model.pretrained: can't load .*open_clip_model.safetensors"):
+    with pytest.raises(BadInput, match=r"open_clip_model.safetensors: can't be read as the weights of a run"):
         load(copy)
+    shutil.copy(other / "open_clip_model.safetensors", copy)
+    with pytest.raises(BadInput, match="open_clip_model.safetensors: is of the run .*, and config.json of"):
+        load(copy)
+
+
+def test_code_that_an_export_brings_is_not_run(copy, monkeypatch):
+    file, ran = copy / "evil.py", copy / "ran"
+    file.write_text(f"open({str(ran)!r}, 'w')\n")
+    monkeypatch.chdir(copy)
+    told = json.loads((copy / "config.json").read_text())
+    told["components"]["evil"] = {}
+    found = hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+    (copy / "config.json").write_text(json.dumps(told | {"plugins": {"evil": {"file": "evil.py", "hash": found}}}))
+    with pytest.raises(BadInput, match=r"the plugin evil: is code from outside \(evil\.py\)"):
+        load(copy)
+    assert not ran.exists()
+
+
+def test_pictures_are_prepared_as_the_export_says(copy):
+    file = copy / "open_clip_config.json"
+    told = json.loads(file.read_text())
+    told["preprocess_cfg"] |= {"mean": [0.5, 0.4, 0.6], "std": [0.5, 0.25, 0.2]}
+    file.write_text(json.dumps(told))
+    model, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{copy}")
+    pixels = torch.randint(0, 256, (2, 64, 64, 3), dtype=torch.uint8)
+    with torch.no_grad():
+        theirs = model.eval().encode_image(torch.stack([preprocess(picture) for picture in map(_as_image, pixels)]))
+        assert torch.allclose(load(copy).network.trunk(pixels), theirs, atol=1e-4)
+    for damaged in ({}, {"mean": [0.5], "std": "x"}):
+        file.write_text(json.dumps(told | {"preprocess_cfg": damaged}))
+        with pytest.raises(BadInput, match="does not say how pictures are prepared"):
+            load(copy)
+
+
+@pytest.mark.parametrize("written", range(1, 5))
+def test_an_export_over_another_that_is_cut_off_is_nobodys(written, copy, trained, monkeypatch):
+    from harness import export
+
+    left = written
+
+    def cut_off(path, data, write=store.write_bytes):
+        nonlocal left
+        if not left:
+            raise KeyboardInterrupt
+        left -= 1
+        write(path, data)
+
+    monkeypatch.setattr(export, "write_bytes", cut_off)
+    monkeypatch.setattr(store, "write_bytes", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        export.export(trained["trainable"][0].record, copy)
+    with pytest.raises(BadInput, match=r"has no .*\.json: the export was cut off — export the run again"):
+        load(copy)
+
+
+def test_an_export_into_the_folder_of_the_shell_is_named_by_it(trained, tmp_path, monkeypatch):
+    from harness import export
+
+    monkeypatch.chdir(tmp_path)
+    export.export(trained["frozen"][0].record, ".")
+    page = Path("README.md").read_text()
+    assert f'harness.load("{tmp_path.name}")' in page and f"local-dir:{tmp_path.name}" in page
 
 
 @pytest.mark.parametrize(

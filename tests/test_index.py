@@ -214,3 +214,26 @@ def test_names_that_are_no_text_are_marked(store: Store) -> None:
     for _ in range(2):
         assert index.entries(store)["caer", ROWS[1]["run_id"]].error == "OSError: no file caf\\udce9.avi"
     assert (store.root / index.FILE).exists()
+
+
+@pytest.mark.parametrize("score", ["NaN", "-Infinity", '"high"'])
+def test_a_score_that_is_no_number_is_left_out_and_said_to_be(score: str, store: Store, tmp_path: Path) -> None:
+    path = store.folder("caer", ROWS[5]["run_id"]) / "result.json"
+    result = json.loads(path.read_text())
+    result["metrics"]["test"]["war"] = "SCORE"
+    path.write_text(json.dumps(result).replace('"SCORE"', score))
+    entry = index.entries(store)["caer", ROWS[5]["run_id"]]
+    assert entry.scores[index.SPLITS.index("test") * len(index.METRICS)] is None and entry.scores[0] is not None
+    assert entry.wrong() == ["result.json"] and (entry.errors, entry.alarms) == (1, 1)
+    page = report([store], "demo", tmp_path / "out").read_text()
+    assert "test war is" in page and "which is no score: it is left out" in page
+
+
+@pytest.mark.parametrize(
+    ("content", "word"), [("{", "is not JSON lines"), ('{"severity": "error", "sentinel": "x"}', "alarm 1 lacks")]
+)
+def test_alarms_that_can_not_be_read_are_an_alarm(content: str, word: str, store: Store, tmp_path: Path) -> None:
+    (store.folder("caer", ROWS[0]["run_id"]) / "alarms.jsonl").write_text(content)
+    entry = index.entries(store)["caer", ROWS[0]["run_id"]]
+    assert entry.wrong() == ["alarms.jsonl"] and word in entry.raised
+    assert "⚠ alarms.jsonl" in report([store], "demo", tmp_path / "out").read_text()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 from accelerate.commands.config.config_args import load_config_from_file
-from faults.lab import stored
+from faults.lab import stored, wait_for
 
 from harness.cli import main
 
@@ -59,6 +60,84 @@ def test_runs_from_another_machine_are_done_here_once_their_folders_are_copied(c
     shutil.copytree("laptop/caer", "cluster/caer", dirs_exist_ok=True)
     assert "to train" not in trained("cluster")
     assert Path("cluster-board/results.csv").read_bytes() == Path("whole-board/results.csv").read_bytes()
+
+
+@pytest.fixture
+def template(tmp_path):
+    """Runs the template for two nodes with a `srun` of a test's; gives its exit code and what SLURM was asked."""
+
+    def run(srun: str) -> tuple[int, list[str]]:
+        asked = tmp_path / "asked"
+        commands = {
+            "srun": srun,
+            "scontrol": f'[ "$1" = show ] && echo node1 || echo "scontrol $@" >> "{asked}"',
+            "scancel": f'echo "scancel $@" >> "{asked}"',
+        }
+        for name, text in commands.items():
+            (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+            (tmp_path / name).chmod(0o755)
+        told = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_JOB_ID": "7", "SLURM_JOB_NODELIST": "node[1-2]"}
+        done = subprocess.run(["bash", EXAMPLES / "2x8_gpus.sbatch"], env={**os.environ, **told}, timeout=60)
+        return done.returncode, asked.read_text().splitlines() if asked.exists() else []
+
+    return run
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_a_job_of_the_template_ends_as_its_training_does(template, code):
+    assert template(f"exit {code}") == (code, [])
+
+
+def test_a_job_of_the_template_that_was_told_to_leave_queues_again_once_its_training_has_saved(template, tmp_path):
+    told = ["scancel --signal=TERM 7.0", "scontrol requeue 7"]
+    saving = f'kill -USR1 $PPID; until [ -s "{tmp_path}/asked" ]; do sleep 0.05; done'
+    assert template(f"{saving}; exit 3") == (3, told)
+    (tmp_path / "asked").unlink()
+    assert template(f"{saving}; exit 0") == (0, told[:1]), "what is done is not done again"
+
+
+WAITING = '''
+import os, time
+from pathlib import Path
+from harness.methods import Component
+
+class Waiting(Component):
+    """Makes processes that train together wait for good."""
+    name, paper = "waiting", "none"
+    def after_step(self, ctx): ...
+
+if "RANK" in os.environ:
+    Path(f"rank-{os.environ['RANK']}").write_text(str(os.getpid()))
+    time.sleep(600)
+'''
+CONFORMANCE = """
+from harness import plugins
+from harness.conformance import processes
+plugins.add_file("waiting.py")
+processes.two_processes("waiting")
+"""
+
+
+def test_two_processes_of_a_check_that_is_interrupted_do_not_outlive_it(tmp_path):
+    (tmp_path / "waiting.py").write_text(WAITING)
+    check = subprocess.Popen([sys.executable, "-c", CONFORMANCE], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    files = [tmp_path / "rank-0", tmp_path / "rank-1"]
+    wait_for(lambda: check.poll() is not None or all(file.exists() and file.read_text() for file in files))
+    ranks = [int(file.read_text()) for file in files]
+    check.send_signal(signal.SIGINT)
+    assert "KeyboardInterrupt" in check.communicate(timeout=60)[1]
+    try:
+        assert not any(map(alive, ranks))
+    finally:
+        for rank in filter(alive, ranks):
+            os.kill(rank, signal.SIGKILL)
+
+
+def alive(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def free_port() -> int:

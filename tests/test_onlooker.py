@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from harness import onlooker, slurm
+from harness.cli import main
 from harness.commands import watch
 from harness.errors import BadInput
 from harness.leases import Leases
@@ -208,6 +209,51 @@ def test_jobs_of_a_cluster_are_shown_and_its_queue_is_not_asked_at_every_look(
     assert "  10 (training): 1 RUNNING, 3 PENDING (Priority)" in watch.page(look)
     looking.look()
     assert len(asked) == 1
+
+
+def test_a_queue_that_does_not_answer_is_told_and_the_last_jobs_stay(
+    grid: Grid, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    running, ended = {"10": Counter({"RUNNING": 1})}, {"10": Counter({"COMPLETED": 1})}
+    answers = iter([running, BadInput("squeue", "no answer in 60 s", "see"), ended])
+
+    def queue(jobs: Any) -> dict[str, Counter[str]]:
+        answer = next(answers)
+        if isinstance(answer, BadInput):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(slurm, "queue", queue)
+    monkeypatch.setattr(onlooker, "QUEUE", 0.0)
+    slurm.keep(grid.store.root, slurm.Submission("mine", {"training": "10"}))
+    for row in grid.rows:
+        grid.end(row["run_id"])
+    looking = Onlooker(grid.store, "mine")
+    seen = [looking.look() for _ in range(3)]
+    assert [look.trouble for look in seen] == ["", "squeue: no answer in 60 s — see", ""]
+    assert seen[1].jobs == seen[0].jobs and [look.over for look in seen] == [False, False, True]
+    pages = watch.page(seen[1])
+    assert "  10 (training): 1 RUNNING" in pages
+    assert "  the queue can't be asked now: squeue: no answer in 60 s — see" in pages
+    assert list(watch._news(seen[1]))[-1] == pages[-1].strip()
+
+
+def test_a_queue_that_never_answered_leaves_it_open_whether_jobs_are_to_come(
+    grid: Grid, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def queue(jobs: Any) -> dict[str, Counter[str]]:
+        raise BadInput("squeue", "no answer in 60 s", "see")
+
+    monkeypatch.setattr(slurm, "queue", queue)
+    for row in grid.rows:
+        grid.end(row["run_id"])
+    assert not grid.look().over
+
+
+@pytest.mark.parametrize("given", ["v1.2", "v1.2.toml", "grids/v1.2.toml"])
+def test_a_grid_may_have_dots_in_its_name(grid: Grid, given: str) -> None:
+    grid.store.write_plan("v1.2", {"grid": "v1.2", "runs": []})
+    assert main(["watch", "--runs", str(grid.store.root), "--grid", given, "--once"]) == 0
 
 
 # ── what is shown ───────────────────────────────────────────────────────────────────────────────────────────

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from importlib import metadata
 from pathlib import Path
 
@@ -114,6 +115,19 @@ def test_a_missing_file_and_one_that_is_not_python_are_bad_input(tmp_path: Path)
         plugins.add_file(str(tmp_path / "none.py"))
     with pytest.raises(BadInput, match="not a Python file"):
         plugins.add_file(write(tmp_path, "x = 1", "notes.txt"))
+
+
+def test_what_a_spec_names_is_loaded_by_its_hash_and_not_where_loading_is_forbidden(tmp_path: Path) -> None:
+    file = Path(write(tmp_path, COMPONENT.format(name="mine")))
+    spec = {"mine": {"file": str(file), "hash": hashlib.sha256(file.read_bytes()).hexdigest()[:16]}}
+    with pytest.raises(BadInput, match=r"the plugin mine: is code from outside \(mine\.py\), and is not loaded"):
+        plugins.add_stored(spec, load=False)
+    assert "mine" not in plugins.names("methods")
+    plugins.add_stored(spec)
+    plugins.add_stored(spec, load=False)
+    assert "mine" in plugins.names("methods")
+    with pytest.raises(BadInput, match="has changed"):
+        plugins.add_stored({"mine": spec["mine"] | {"hash": "0"}}, load=False)
 
 
 def test_an_entry_point_brings_a_component(install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,6 +93,18 @@ def test_frames_in_a_folder_and_a_picture_are_predicted_as_well(run, tmp_path):
     assert "it has 1 frame and 4 are sampled" in classifier.predict(tmp_path / "0.png").notes[-1]
 
 
+def test_the_folder_of_the_shell_is_a_folder_of_frames(run, tmp_path, monkeypatch):
+    capture, folder = cv2.VideoCapture(video(run)), tmp_path / "frames"
+    folder.mkdir()
+    cv2.imwrite(str(tmp_path / "beside.png"), np.zeros((64, 64, 3), np.uint8))
+    for number in range(8):
+        cv2.imwrite(str(folder / f"{number}.png"), capture.read()[1])
+    monkeypatch.chdir(folder)
+    classifier = load(run.record.run_id, run.runs)
+    assert classifier.predict(".") == classifier.predict(folder)
+    assert classifier.predict("../frames").path == "../frames"
+
+
 # ── what it says ────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import shlex
+from pathlib import Path
 from typing import Any
 
 from harness import protocol
-from harness.repeat import command
+from harness.repeat import command, store_of, stored_in
 
 SPEC: dict[str, Any] = {
     "dataset": "caer",
@@ -52,3 +53,15 @@ def test_settings_of_a_data_set_whose_plugin_is_not_loaded_are_all_given():
 
 def test_the_command_names_the_store():
     assert command(SPEC, "/somewhere/my runs").endswith("--runs '/somewhere/my runs'")
+
+
+def test_the_store_is_left_out_only_where_a_command_uses_it_untold(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    here, other = Path("runs/caer/run"), tmp_path / "other" / "caer" / "run"
+    assert stored_in(store_of(here)) == stored_in("") == []
+    assert stored_in(store_of(other)) == ["--runs", str(tmp_path / "other")]
+    (tmp_path / "harness").mkdir()
+    (tmp_path / "harness" / "config.toml").write_text(f'runs = "{tmp_path}/other"\n')
+    assert stored_in(store_of(here)) == ["--runs", "runs"]
+    assert stored_in(store_of(other)) == stored_in("") == []

@@ -69,6 +69,15 @@ def test_the_launch_is_read_from_the_environment(monkeypatch):
     assert not found.leads
 
 
+def test_a_process_knows_its_launch_also_after_it_was_hidden_from_accelerate(monkeypatch):
+    monkeypatch.setattr(launch, "_hidden", {})
+    for name, value in {"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}.items():
+        monkeypatch.setenv(name, value)
+    told = launch.here()
+    assert launch.accelerator(told, "pair").num_processes == 1
+    assert "RANK" not in launch.os.environ and launch.here() == told and not launch.here().leads
+
+
 def test_a_launcher_that_started_fewer_processes_is_named(monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     monkeypatch.delenv("MASTER_ADDR", raising=False)

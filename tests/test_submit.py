@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from submitit.core.utils import DelayedSubmission
 
 from harness import slurm
 from harness.cli import main
@@ -79,6 +80,12 @@ def pretended(place):
 def submit(section: str, *words: str) -> int:
     Path("mine.toml").write_text(GRID + section)
     return main(["submit", "--grid", "mine.toml", "--tiny", *words])
+
+
+def told(job: int, store: str = "runs") -> list[str]:
+    """The command of `harness` that a job was given."""
+    file = next(Path(store, "slurm").glob(f"{job}*_submitted.pkl"))
+    return DelayedSubmission.load(file).function.words
 
 
 def options(script: Path) -> dict[str, str]:
@@ -173,6 +180,47 @@ def test_where_all_is_done_nothing_is_submitted(pretended, capsys):
     assert not list(got.iterdir())
 
 
+def test_weights_of_runs_that_were_done_without_are_refused_with_the_command_that_trains_for_them(pretended, capsys):
+    got = pretended()
+    assert main(["run", *GRID_OF_ONE, "--workers", "1"]) == 0
+    assert main(["submit", *GRID_OF_ONE, "--save-model"]) == 2
+    said = capsys.readouterr().err
+    assert "--save-model: 1 run done before without weights" in said
+    assert f"`harness run {' '.join(GRID_OF_ONE)} --save-model` does" in said
+    assert not list(got.iterdir())
+
+
+def test_jobs_train_what_the_grid_file_said_when_it_was_submitted(pretended, place):
+    pretended()
+    assert submit(SECTION, "--seeds", "0") == 0
+    words = told(102)
+    frozen = Path(words[words.index("--grid") + 1])
+    Path("mine.toml").write_text("datasets = []\n")
+    assert words.count("--grid") == 1 and frozen.is_relative_to(place / "runs" / "slurm") and frozen.name == "mine.toml"
+    assert frozen.read_text() == GRID + SECTION
+    assert words[1:4] == ["--tiny", "--seeds", "0"] and "mine.toml" not in words
+
+
+def test_jobs_use_the_store_of_the_submission_whatever_the_user_file_says_when_they_start(pretended, place):
+    pretended()
+    assert submit("") == submit("", "--runs", "other") == 0
+    for job, store in ((102, "runs"), (105, "other")):
+        words = told(job, store)
+        assert words[words.index("--runs") + 1] == str(place / store) and words.count("--runs") == 1
+
+
+def test_what_is_told_to_stop_a_submission_stops_that_grid_alone(pretended, place, capsys):
+    pretended()
+    assert submit("", "--set", "train.lr=0.1") == 0
+    assert submit("") == 0
+    said = capsys.readouterr().out
+    stop = [line.removeprefix("stop:").split() for line in said.splitlines() if line.startswith("stop:")]
+    queued = "".join(f'echo "{number}|RUNNING|None"; ' for number in range(101, 107))
+    command(place, "squeue", f"#!/bin/sh\n{queued}\n")
+    assert main(stop[0][1:]) == 0
+    assert set((place / "got" / "cancelled").read_text().split()) == {"101", "102", "103"}
+
+
 # ── the queue ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -203,6 +251,16 @@ def test_only_the_jobs_of_the_grid_are_cancelled(place):
         slurm.keep(Path("runs"), slurm.Submission(grid, names))
     assert main(["cancel", "--grid", "grids/two.toml"]) == 0
     assert set((place / "cancelled").read_text().split()) == {"4", "5", "6"}
+
+
+@pytest.mark.parametrize("given", ["v1.2", "v1.2.toml", "grids/v1.2.toml"])
+def test_a_grid_may_have_dots_in_its_name(place, given):
+    command(place, "squeue", '#!/bin/sh\necho "2|RUNNING|None"\n')
+    command(place, "scancel", f'#!/bin/sh\necho "$@" >> "{place}/cancelled"\n')
+    command(place, "sbatch", "")
+    slurm.keep(Path("runs"), slurm.Submission("v1.2", {"training": "2"}))
+    assert main(["cancel", "--grid", given]) == 0
+    assert (place / "cancelled").read_text().split() == ["2"]
 
 
 def test_settings_say_what_they_mean():

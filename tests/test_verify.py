@@ -281,6 +281,27 @@ def test_runs_that_the_store_lacks_are_named(grid: Path, tmp_path: Path) -> None
     assert not (tmp_path / "none").exists()
 
 
+def test_a_leaderboard_of_two_stores_is_verified_with_both(grid: Path, tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    for spec in (grid / "runs").glob("*/*/spec.json"):
+        run = spec.parent
+        shutil.copytree(run, (one if run.parent.name == "caer" else other) / run.parent.name / run.name)
+    code, found = checked(grid / "out", one, "--sample", "1", "--runs", other)
+    assert code == 0 and found["runs"] == 8 and found["wrong"] == []
+    code, found = checked(grid / "out", one, "--sample", "1")
+    assert code == 1 and len(found["wrong"]) == 4
+
+
+def test_a_run_is_found_in_any_of_the_stores_and_taken_from_where_it_is_done(lab: Path, tmp_path: Path) -> None:
+    run, cut = run_in(lab / "runs"), tmp_path / "cut"
+    shutil.copytree(run, cut / run.parent.name / run.name)
+    (cut / run.parent.name / run.name / "result.json").unlink()
+    assert checked(run.name, cut, "--runs", lab / "runs")[0] == 0
+    shutil.copytree(run, cut / run.parent.name / f"{run.name}-other")
+    ended = harness("verify", run.name[:4], "--runs", cut, "--runs", lab / "runs")
+    assert ended.code == 2 and "names 2 runs" in ended.said
+
+
 # ── another machine ─────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -7,15 +7,20 @@ import hashlib
 import json
 import re
 import shlex
-from typing import Any
+import sys
+from typing import TYPE_CHECKING, Any
 
+from harness import shipped
 from harness.errors import BadInput
+
+if TYPE_CHECKING:
+    from harness.store import Store
 
 
 def selectors(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("what to train")
     group.add_argument(
-        "--grid", nargs="?", const="grids/default.toml", metavar="FILE", help="a grid file; alone: grids/default.toml"
+        "--grid", nargs="?", const=shipped.GRID, metavar="FILE", help="a grid file; alone: grids/default.toml"
     )
     group.add_argument("--datasets", default="", metavar="A,B", help="data sets; with --grid: only these of its")
     group.add_argument("--methods", default="", metavar='"X+Y,Z"', help="methods; with --grid: only these of its")
@@ -55,6 +60,19 @@ def grid_of(arguments: argparse.Namespace) -> Any:
     raw = {"datasets": datasets, "methods": methods, "seeds": numbers or [0]}
     name = "selection-" + hashlib.sha256(json.dumps(raw).encode()).hexdigest()[:6]
     return grid.build(name, raw, arguments.set, tiny=arguments.tiny)
+
+
+def stored_plan(store: Store, grid: str) -> dict[str, Any]:
+    """The plan that a new one is about to replace; empty where there is none, or none that can be read."""
+    from harness.store import Damaged
+
+    try:
+        return store.read_plan(grid)
+    except Damaged as error:
+        print(f"planned anew: {error}", file=sys.stderr)
+    except BadInput:  # never planned
+        pass
+    return {}
 
 
 def command_line(arguments: argparse.Namespace) -> str:

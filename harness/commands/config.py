@@ -67,7 +67,8 @@ def _in_effect() -> list[dict[str, Any]]:
     known, set_now = config.load(), variables.in_effect()
     found = [("runs", config.runs(), str(known.file) if known.runs else "default")]
     for name, places in known.data.items():
-        found += [(f"data.{name}.{key}", places[key], str(known.file)) for key in config.PLACES if key in places]
+        source = str(known.file) if places.get("root") else f"{known.file}, without effect: data.{name}.root is not set"
+        found += [(f"data.{name}.{key}", places[key], source) for key in config.PLACES if key in places]
     cache, hub = ("HARNESS_CACHE", "XDG_CACHE_HOME"), ("HF_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME")
     for key, place, names in (("cache", cache_folder(), cache), ("hub", variables.hub_folder(), hub)):
         found.append((key, str(place), next((name for name in names if os.environ.get(name)), "default")))

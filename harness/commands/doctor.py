@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 def declare(add: Add) -> None:
     parser = add("doctor", doctor, "what is wrong with this machine, and the mend")
     selectors(parser)
+    parser.set_defaults(runs="")  # not looked up at the door: a user file that is damaged is for the doctor to tell
     parser.add_argument("--json", action="store_true", help="for programs")
 
 
@@ -28,10 +29,20 @@ def doctor(arguments: argparse.Namespace, argv: list[str]) -> int:
     if not launch.here().leads:
         return 0
     grid, refused = _grid(arguments)
-    facts = room.gather(arguments.runs, grid, refused)
+    facts = room.gather(arguments.runs or _store(), grid, refused)
     findings = room.examine(facts)
     print(json.dumps(room.as_json(facts, findings), indent=2) if arguments.json else room.text(facts, findings))
     return 1 if any(finding.mend for finding in findings) else 0
+
+
+def _store() -> str:
+    """The store that commands use unless told; a user file that is refused is told among the data sets' troubles."""
+    from harness import config
+
+    try:
+        return config.runs()
+    except BadInput:
+        return config.RUNS
 
 
 def _grid(arguments: argparse.Namespace) -> tuple[Grid | None, BadInput | None]:

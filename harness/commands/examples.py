@@ -81,6 +81,14 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {  # by command: what to type
         ("harness cancel", "all jobs of this store"),
         ("harness cancel --grid mine.toml", "one grid's jobs"),
     ),
+    "predict": (
+        ("harness predict ldl-prompt-s0 clip.mp4 --face 120,40,80,80", "class and probabilities of a video"),
+        ("harness predict ldl-prompt-s0 a.mp4 b.mp4 --out seen --json", "and pictures of what the network saw"),
+    ),
+    "export": (
+        ("harness run --grid mine.toml --save-model", "first: weights are kept when asked for"),
+        ("harness export ldl-prompt-s0 --out exported", "a folder that open_clip and harness.load read"),
+    ),
     "new": (
         ("harness new method my-loss", "a package with one component, its test and a grid"),
         ("harness new dataset my-set --out ~/code", "the same with a data set, elsewhere"),

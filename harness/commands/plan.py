@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
+import sys
 
 from harness.commands import Add, watch
-from harness.commands.arguments import command_line, grid_of, selectors
+from harness.commands.arguments import command_line, grid_of, selectors, stored_plan
 
 
 def declare(add: Add) -> None:
@@ -24,8 +26,14 @@ def plan(arguments: argparse.Namespace, argv: list[str]) -> int:
     from harness.store import Store
 
     store = Store(arguments.runs)
+    stored, chosen = stored_plan(store, grid.name), grid.selected
+    grid, ruled = seeds.carried(grid, stored)
+    if arguments.seeds:
+        grid = dataclasses.replace(grid, selected=chosen)  # without the seeds that were added
+    if gone := seeds.lost(stored, grid, bool(ruled)):
+        print(gone, file=sys.stderr)
     resolved = planning.plan(grid)
-    planned = planning.as_json(resolved, store, command_line(arguments))
+    planned = planning.as_json(resolved, store, command_line(arguments)) | ruled
     store.write_plan(grid.name, planned)
     if arguments.watch:
         seen = argparse.Namespace(runs=arguments.runs, grid=f"{grid.name}.toml", once=False, json=False)

@@ -5,22 +5,18 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from harness import shipped
 from harness.commands import Add
+from harness.commands.stores import stores, stores_of
 
 
 def declare(add: Add) -> None:
     parser = add("report", report, "leaderboards from stored runs (loads no torch)")
-    parser.add_argument(
-        "--runs",
-        action="append",
-        metavar="DIR",
-        default=[],
-        help="a run store; given several times, the runs of all: of several machines that shared a grid",
-    )
+    stores(parser)
     parser.add_argument(
         "--grid",
         nargs="?",
-        const="grids/default.toml",
+        const=shipped.GRID,
         metavar="FILE",
         help="only this grid's runs, with its factors (default: all runs)",
     )
@@ -28,11 +24,9 @@ def declare(add: Add) -> None:
 
 
 def report(arguments: argparse.Namespace, argv: list[str]) -> int:
-    from harness import config
     from harness.leaderboard import report as write
-    from harness.store import Store, writable
+    from harness.store import writable
 
     grid = Path(arguments.grid).stem if arguments.grid else None
-    stores = [Store(place) for place in dict.fromkeys(arguments.runs or [config.runs()])]
-    print(f"leaderboard: {write(stores, grid, writable(arguments.out))}")
+    print(f"leaderboard: {write(stores_of(arguments), grid, writable(arguments.out))}")
     return 0

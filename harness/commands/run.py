@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.commands import Add
-from harness.commands.arguments import command_line, grid_of, selectors, words
+from harness.commands.arguments import command_line, grid_of, selectors, stored_plan, words
 from harness.errors import BadInput, headline
 from harness.words import plural, printable
 
@@ -27,7 +27,8 @@ def declare(add: Add) -> None:
         "--until",
         default="",
         metavar="RULE",
-        help="add seeds: 'ci<1.0' until every factor's interval is narrower than that many points, 'seeds=8' up to 8",
+        help="add seeds: 'ci<1.0' until the interval of every factor, on each data set by its primary metric and not "
+        "over all of them, is narrower than that many points; 'seeds=8' up to 8, the grid's own included",
     )
 
 
@@ -88,14 +89,23 @@ def run(arguments: argparse.Namespace, argv: list[str]) -> int:
     if until.width and len(grid.seeds) < seeds.PILOT:
         what = f"{grid.name} has {plural(len(grid.seeds), 'seed')}, too few to judge the spread by"
         raise BadInput("--until", what, f"give it {seeds.PILOT} or more: they are the pilot")
+    if until != seeds.Until() and arguments.grid and arguments.seeds:
+        raise BadInput("--until", "adds seeds to all of a grid's, and --seeds selects some", "leave out one of the two")
+    own, stored = len(grid.seeds), stored_plan(store, grid.name) if here.leads else {}
     if until.seeds:
         grid = seeds.extended(grid, until.seeds)
-    outcome, record = _train(grid, store, arguments, argv, until)
+    if not until.width and (gone := seeds.lost(stored, grid, ruled=False)):
+        print(gone, file=sys.stderr)
+    outcome, record = _train(grid, store, arguments, argv, until, own)
     narrow = None
-    if until.width and not outcome.failed:
-        narrow = _narrow(store, record, until)
-        if isinstance(narrow, int) and narrow > len(grid.seeds):
-            outcome, _ = _train(seeds.extended(grid, narrow), store, arguments, argv, until, len(grid.seeds))
+    if until.width:
+        if not outcome.failed:
+            narrow = _narrow(store, grid, record, until)
+        if isinstance(narrow, int) and narrow > own:
+            grid = seeds.extended(grid, narrow)
+            outcome, _ = _train(grid, store, arguments, argv, until, own)
+        if gone := seeds.lost(stored, grid, ruled=True):
+            print(gone, file=sys.stderr)
     if not here.leads:
         return 0  # who leads tells: a launcher ends all processes when one of them does not end well
     if outcome.done and not here.task:  # of a cluster's jobs the last one writes it
@@ -106,16 +116,18 @@ def run(arguments: argparse.Namespace, argv: list[str]) -> int:
 
 
 def _train(
-    grid: Grid, store: Store, arguments: argparse.Namespace, argv: list[str], until: Until, pilot: int = 0
+    grid: Grid, store: Store, arguments: argparse.Namespace, argv: list[str], until: Until, own: int
 ) -> tuple[Outcome, dict[str, Any]]:
-    """What became of a grid's runs, and its plan. Seeds beyond the `pilot` were added by the rule `until`."""
+    """What became of a grid's runs, and its plan. Seeds beyond its `own` were added by the rule `until`."""
     from harness import launch, plan, schedule
 
     planned = plan.plan(grid)
     needed = launch.here().leads or until.width
     record = plan.as_json(planned, store, command_line(arguments)) if needed else {}
+    if added := len(grid.seeds) - own:
+        record["added"] = added
     if until.width:
-        record["until"] = {"width": until.width, "pilot": pilot or len(grid.seeds)}
+        record["until"] = {"width": until.width, "pilot": own}
     asked = schedule.Asked(
         arguments.placement,
         arguments.workers,
@@ -134,12 +146,14 @@ def _train(
     return outcome, record
 
 
-def _narrow(store: Store, record: dict[str, Any], until: Until) -> int | str:
-    """How many seeds make the intervals narrow enough, or why none do."""
+def _narrow(store: Store, grid: Grid, record: dict[str, Any], until: Until) -> int | str:
+    """How many seeds make the intervals narrow enough on the data sets that are selected, or why none do."""
     from harness import seeds
 
+    chosen = grid.datasets if grid.selected is None else {dataset for dataset, _, _ in grid.selected}
     try:
-        return seeds.needed(store, record, until.width)
+        rows = [row for row in record["runs"] if row["dataset"] in chosen]
+        return seeds.needed(store, {**record, "runs": rows}, until.width)
     except BadInput as error:  # what is trained stays, and its leaderboard is written
         return str(error)
 

@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING
 from harness.commands import Add
 from harness.commands.arguments import command_line, grid_of, runs
 from harness.commands.run import training
+from harness.errors import BadInput
 from harness.words import plural
 
 if TYPE_CHECKING:
+    from harness.plan import Plan
     from harness.slurm import Slurm, Submission
+    from harness.store import Store
 
 
 def declare(add: Add) -> None:
@@ -23,7 +26,7 @@ def declare(add: Add) -> None:
     _of_the_cluster(parser)
     parser = add("cancel", cancel, "take what was submitted for a store out of SLURM's queue; runs are saved first")
     runs(parser)
-    parser.add_argument("--grid", metavar="FILE", help="only this grid's jobs (default: all)")
+    parser.add_argument("--grid", metavar="FILE", help="only the jobs of this grid file or name (default: all)")
 
 
 def _of_the_cluster(parser: argparse.ArgumentParser) -> None:
@@ -45,29 +48,44 @@ def submit(arguments: argparse.Namespace, argv: list[str]) -> int:
     resolved = planning.plan(grid)
     record = planning.as_json(resolved, store, command_line(arguments))
     report = ["report", "--runs", arguments.runs, "--grid", f"{grid.name}.toml", "--out", str(out)]
+    if arguments.save_model:
+        _check_weights(resolved, store, command_line(arguments))
     if not (todo := resolved.todo(store)):
         print(f"all runs are done; their leaderboard: {shlex.join(['harness', *report])}")
         return 0
     slurm.require()
     store.write_plan(grid.name, record)
-    words = submitting.command(["run", *_others(argv)], asked, arguments.placement, arguments.workers)
+    words = ["run", *_others(argv)]
+    if arguments.grid:
+        words += ["--grid", str(submitting.frozen(Path(arguments.grid), store))]
+    words += ["--runs", str(store.root.absolute())]
+    words = submitting.command(words, asked, arguments.placement, arguments.workers)
     submission = submitting.submit(grid.name, todo, store, asked, words, report)
     print(_told(submission, len(todo), arguments.runs, out))
     return 0
 
 
 def cancel(arguments: argparse.Namespace, argv: list[str]) -> int:
-    from harness import slurm
+    from harness import onlooker, slurm
     from harness.store import Store
 
     slurm.require()
-    grid = Path(arguments.grid).stem if arguments.grid else None
+    grid = onlooker.named(arguments.grid) if arguments.grid else None
     cancelled = list(slurm.cancel_waiting(Store(arguments.runs).root, grid))
     for submission, jobs in cancelled:
         print(f"cancelled, grid {submission.grid}: {plural(len(jobs), 'job')} ({', '.join(jobs)})")
     if not cancelled:
         print(f"no job of {grid or 'any grid'} in {arguments.runs} is in the queue")
     return 0
+
+
+def _check_weights(plan: Plan, store: Store, command: str) -> None:
+    """Jobs don't train for weights alone. Raises `BadInput` where runs were done without them."""
+    from harness import regain
+
+    if lacking := regain.lacking(plan, store):
+        what = f"{plural(len(lacking), 'run')} done before without weights, and no job trains a run again for them"
+        raise BadInput("--save-model", what, f"`{command} --save-model` does; or submit without it")
 
 
 def _asked(settings: Slurm, arguments: argparse.Namespace) -> Slurm:
@@ -80,9 +98,11 @@ def _asked(settings: Slurm, arguments: argparse.Namespace) -> Slurm:
 
 
 def _others(argv: list[str]) -> list[str]:
-    """What of `submit`'s command line a job's `run` takes."""
+    """What of `submit`'s command line a job's `run` takes as it stands: neither the cluster, nor the grid and store."""
     own = argparse.ArgumentParser(add_help=False)
     _of_the_cluster(own)
+    own.add_argument("--grid", nargs="?")
+    own.add_argument("--runs")
     return own.parse_known_args(argv[1:])[1]
 
 
@@ -97,6 +117,6 @@ def _told(submission: Submission, todo: int, runs: str, out: Path) -> str:
             f"  {jobs['leaderboard']:>8}  writes {out}",
             f"watch:  {shlex.join(['harness', 'watch', '--grid', submission.grid, '--runs', runs])}",
             f"logs:   {runs}/slurm/{jobs['training']}_*.out",
-            f"stop:   {shlex.join(['harness', 'cancel', '--runs', runs])}",
+            f"stop:   {shlex.join(['harness', 'cancel', '--grid', submission.grid, '--runs', runs])}",
         ]
     )

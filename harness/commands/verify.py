@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.commands import Add
-from harness.commands.arguments import plugin, runs
+from harness.commands.arguments import plugin
+from harness.commands.stores import stores, stores_of
 from harness.words import plural, printable
 
 _SHOWN = 20  # lines on what is wrong
@@ -22,16 +23,15 @@ def declare(add: Add) -> None:
     parser.add_argument(
         "--sample", type=_count, default=3, metavar="N", help="runs of a leaderboard to train again (default 3)"
     )
-    runs(parser)
+    stores(parser)
     plugin(parser)
     parser.add_argument("--json", action="store_true", help="for programs")
 
 
 def verify(arguments: argparse.Namespace, argv: list[str]) -> int:
     from harness import verify as verifying
-    from harness.store import Store
 
-    found = verifying.verify(arguments.what, Store(arguments.runs), arguments.sample)
+    found = verifying.verify(arguments.what, stores_of(arguments), arguments.sample)
     if found is None:
         return 0  # the first of the launched processes tells
     print(json.dumps(found, indent=2) if arguments.json else printable("\n".join(_lines(found))))

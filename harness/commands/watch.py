@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.commands import Add
@@ -42,7 +41,7 @@ def watch(arguments: argparse.Namespace, argv: list[str]) -> int:
     from harness.store import Store
 
     store = Store(arguments.runs)
-    grid = Path(arguments.grid).stem if arguments.grid else onlooker.latest(store)
+    grid = onlooker.named(arguments.grid) if arguments.grid else onlooker.latest(store)
     looking = onlooker.Onlooker(store, grid)
     if arguments.json:
         print(json.dumps(looking.look().as_json(), indent=2))
@@ -92,6 +91,8 @@ def _news(look: Look) -> Iterator[str]:
         yield printable(f"{run.name}: {'failed: ' + run.failed if run.failed else 'done  test ' + scores}")
     for alarm in look.alarms:
         yield printable(f"{alarm.severity} {alarm.sentinel}: {alarm.message}")
+    if look.trouble:
+        yield _unasked(look)
 
 
 @contextmanager
@@ -115,7 +116,7 @@ def page(look: Look) -> list[str]:
     lines += [f"{name:<{names}}  {_bar(counts)}  {_counted(counts)}" for name, counts in look.states.items()]
     if look.working:
         lines += ["", "at work", *(_cut(line, width) for line in _working(look))]
-    if look.jobs:
+    if look.jobs or look.trouble:
         lines += ["", "jobs", *(_cut(line, width) for line in _jobs(look))]
     if look.alarms:
         lines += ["", "alarms"]
@@ -164,6 +165,12 @@ def _working(look: Look) -> Iterator[str]:
 def _jobs(look: Look) -> Iterator[str]:
     for job in look.jobs:
         yield f"  {job.number} ({job.does}): " + ", ".join(f"{count} {state}" for state, count in job.tasks.items())
+    if look.trouble:
+        yield f"  {_unasked(look)}"
+
+
+def _unasked(look: Look) -> str:
+    return f"the queue can't be asked now: {look.trouble}"
 
 
 def _cut(line: str, width: int) -> str:

@@ -14,14 +14,19 @@ from harness.statistics import LEVEL, mean
 from harness.store import read_json
 
 _LOWER_IS_BETTER = ("ece",)
+Place = tuple[str, str]  # seed and fold
 
 
 @dataclass
 class _Board:
-    """A folder as it is read: test scores by data set, method and metric; run ids by data set, method and seed."""
+    """A folder as it is read, by data set and method, then by place: a seed and, where there are folds, its fold.
 
-    scores: dict[tuple[str, str, str], list[float]] = field(default_factory=lambda: defaultdict(list))
-    runs: dict[tuple[str, str], dict[tuple[str, str], str]] = field(default_factory=lambda: defaultdict(dict))
+    A method whose runs are of several variants of the settings is as many methods. A place that holds several runs
+    all the same has all of them: `runs` are their ids, `scores` (by metric too) their test scores.
+    """
+
+    scores: dict[tuple[str, str, str], dict[Place, list[float]]] = field(default_factory=lambda: defaultdict(dict))
+    runs: dict[tuple[str, str], dict[Place, set[str]]] = field(default_factory=lambda: defaultdict(dict))
     copies: dict[str, dict[str, Any]] = field(default_factory=dict)
     effects: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
 
@@ -30,15 +35,11 @@ def compare(first: Path, second: Path) -> dict[str, Any]:
     """The comparison but for its names; `runs` says of each method which seeds are done, and which are missing."""
     boards = [_read(folder) for folder in (first, second)]
     a, b = boards
-    rows = [
-        {"of": list(cell), "values": [mean(a.scores[cell]), mean(b.scores[cell])], "same_data": _same(boards, cell[0])}
-        for cell in a.scores
-        if cell in b.scores
-    ]
+    rows = [_score(boards, cell) for cell in a.scores if cell in b.scores]
     datasets = dict.fromkeys(cell[0] for cell in a.scores if cell in b.scores)
     alone = [sorted({f"{d} {m}" for d, m in one.runs if (d, m) not in other.runs}) for one, other in ((a, b), (b, a))]
     return {
-        "copies": {name: [board.copies.get(name, {}).get("manifests", []) for board in boards] for name in datasets},
+        "copies": {name: _copies(boards, name) for name in datasets},
         "alarms": [
             {name: fact["errors"] for name, fact in board.copies.items() if fact.get("errors")} for board in boards
         ],
@@ -53,9 +54,11 @@ def _read(folder: Path) -> _Board:
     board, path = _Board(), folder / "results.csv"
     try:
         for row in _rows(path):
-            board.runs[row["dataset"], row["method"]][row["seed"], row.get("fold") or ""] = row["run_id"]
+            method = f"{row['method']} ({row['variant']})" if row.get("variant") else row["method"]
+            cell, place = (row["dataset"], method), (row["seed"], row.get("fold") or "")
+            board.runs[cell].setdefault(place, set()).add(row["run_id"])
             if row["split"] == "test":
-                board.scores[row["dataset"], row["method"], row["metric"]].append(float(row["value"]))
+                board.scores[*cell, row["metric"]].setdefault(place, []).append(float(row["value"]))
         path = folder / "ablation.csv"
         for row in _rows(path) if path.is_file() else ():
             board.effects[row["dataset"], row["metric"], row["factor"]] = _effect(row)
@@ -79,9 +82,24 @@ def _effect(row: Mapping[str, str]) -> dict[str, Any]:
     return {"effect": effect, "low": low, "high": high, "word": word}
 
 
-def _same(boards: list[_Board], dataset: str) -> bool:
-    first, second = (board.copies.get(dataset, {}).get("manifests") for board in boards)
-    return bool(first) and first == second
+def _score(boards: list[_Board], cell: tuple[str, str, str]) -> dict[str, Any]:
+    """Both means of a score, over the seeds (and folds) that both boards have; over each one's own where none is
+    shared, and then there is no difference to tell."""
+    found = [board.scores[cell] for board in boards]
+    shared = [place for place in found[0] if place in found[1]]
+    values = [mean([mean(scores[place]) for place in shared or scores]) for scores in found]
+    first, second = _copies(boards, cell[0])
+    return {"of": list(cell), "values": values, "same_data": bool(first) and first == second, "shared": len(shared)}
+
+
+def _copies(boards: list[_Board], dataset: str) -> list[list[str]]:
+    """The manifests of a data set on either side: those of the folds that both have, where both tell them by fold."""
+    told = [board.copies.get(dataset, {}) for board in boards]
+    folds = [copy.get("folds", {}) for copy in told]
+    shared = sorted(set(folds[0]) & set(folds[1]))
+    if not shared:
+        return [copy.get("manifests", []) for copy in told]
+    return [[manifest for fold in shared for manifest in of[fold]] for of in folds]
 
 
 def _runs(boards: list[_Board]) -> Iterator[dict[str, Any]]:
@@ -90,7 +108,7 @@ def _runs(boards: list[_Board]) -> Iterator[dict[str, Any]]:
     Missing in a leaderboard is what its other methods of the data set have: it failed, or was not trained. A run id is
     an address of all that decides the numbers, so the same id is the same data and settings.
     """
-    asked: list[dict[str, set[tuple[str, str]]]] = [defaultdict(set) for _ in boards]
+    asked: list[dict[str, set[Place]]] = [defaultdict(set) for _ in boards]
     for board, seeds in zip(boards, asked, strict=True):
         for (dataset, _), found in board.runs.items():
             seeds[dataset] |= set(found)
@@ -101,11 +119,11 @@ def _runs(boards: list[_Board]) -> Iterator[dict[str, Any]]:
             "of": list(cell),
             "done": [_seeds(have) for have in done],
             "missing": [_seeds(lacking) for lacking in missing],
-            "same": sum(done[1].get(seed) == run_id for seed, run_id in done[0].items()),
+            "same": sum(len(ids & done[1].get(place, set())) for place, ids in done[0].items()),
         }
 
 
-def _seeds(seeds: Iterable[tuple[str, str]]) -> list[str]:
+def _seeds(seeds: Iterable[Place]) -> list[str]:
     """Seeds, each with its fold where the data set has folds, in the order of numbers."""
     ordered = sorted(seeds, key=lambda seed: (int(seed[0]), seed[1]))
     return [f"{seed} fold {fold}" if fold else seed for seed, fold in ordered]

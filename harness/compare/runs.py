@@ -42,7 +42,9 @@ def compare(first: Record, second: Record) -> dict[str, Any]:
 
 
 def _facts(record: Record) -> dict[str, Any]:
-    alarms = [{key: alarm[key] for key in ("severity", "sentinel", "message")} for alarm in record.alarms()]
+    alarms = [
+        {key: alarm.get(key, "not stored") for key in ("severity", "sentinel", "message")} for alarm in record.alarms()
+    ]
     facts = {key: record.spec[key] for key in ("dataset", "method", "seed")}
     return {"run_id": record.run_id, **facts, "status": record.result.get("status", "unfinished"), "alarms": alarms}
 

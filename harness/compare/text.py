@@ -74,8 +74,11 @@ def _scores(found: Mapping[str, Any]) -> Iterator[str]:
     rows = [[*row["of"], *map(_percent, row["values"]), _change(row)] for row in found["scores"]]
     named = ["data set", "method", "metric"][-len(found["scores"][0]["of"]) :] if found["scores"] else []
     columns = ["left"] * len(named) + ["right"] * 3
-    yield from ("", "test scores, %" + (", means over seeds" if found["kind"] == "leaderboards" else ""))
+    over = ", means over the seeds that both have" if found["kind"] == "leaderboards" else ""
+    yield from ("", "test scores, %" + over)
     yield tabulate(rows, [*named, "A", "B", "B − A"], disable_numparse=True, colalign=columns)
+    apart = dict.fromkeys(" ".join(row["of"][:-1]) for row in found["scores"] if not row.get("shared", 1))
+    yield from (f"no seed in both, so each has its own mean and nothing is subtracted: {name}" for name in apart)
     yield from (f"only in {'AB'[place]}: {', '.join(names)}" for place, names in enumerate(found["alone"]) if names)
 
 
@@ -125,4 +128,4 @@ def _percent(value: float | None) -> str:
 
 def _change(row: Mapping[str, Any]) -> str:
     first, second = row["values"]
-    return f"{100 * (second - first):+.1f}" if row["same_data"] else "–"
+    return f"{100 * (second - first):+.1f}" if row["same_data"] and row.get("shared", 1) else "–"

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from harness import plugins
 from harness.conformance.bench import TRAIN, Bench
 
 SETTINGS = dataclasses.replace(TRAIN, optimizer="sgd", lr=0.05)  # adamw would make a rounding error a step
-LIMIT = 600.0  # seconds that two processes may take
+LIMIT = 600.0  # seconds that two processes may take,
+GRACE = 45.0  # and their launcher to end them, of which it gives them 30
 
 Record = dict[str, Any]
 
@@ -47,11 +49,30 @@ def two_processes(name: str) -> Record:
         command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
         command += ["-m", "harness.conformance.processes", name, str(out), *([file] if file else [])]
         seen = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
-        done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, env=seen)
-        if done.returncode:
-            errors = [line for line in done.stderr.splitlines() if "Error" in line and "torch/distributed" not in line]
-            raise RuntimeError(errors[0] if errors else f"torchrun ended with {done.returncode}")
+        code, said = _ended(command, seen)
+        if code:
+            errors = [line for line in said.splitlines() if "Error" in line and "torch/distributed" not in line]
+            raise RuntimeError(errors[0] if errors else f"torchrun ended with {code}")
         return json.loads(out.read_text())
+
+
+def _ended(command: list[str], environment: Mapping[str, str]) -> tuple[int, str]:
+    """Exit code of a launcher and what it said. One that takes too long, or that nobody waits for any more, is ended.
+
+    It is asked to, since it alone can end its processes: each is in a session of its own, and would outlive it. And it
+    hears of Ctrl-C by us alone, so that nothing cuts its clearing up short.
+    """
+    pipes: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=environment, start_new_session=True, **pipes) as launcher:
+        try:
+            said = launcher.communicate(timeout=LIMIT)[1]
+        except BaseException:
+            launcher.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                launcher.communicate(timeout=GRACE)
+            launcher.kill()
+            raise
+    return launcher.returncode, said
 
 
 def difference(one: Any, two: Any, at: str = "") -> str:

@@ -48,21 +48,24 @@ class _Fraction:
     places: tuple[int, ...]
     words: tuple[Levels, ...]  # each the places of its factors among `places`
     points: tuple[Levels, ...]
-    parents: dict[int, Levels]  # by a nested factor's place: which of `places` must be on for it
+    parents: tuple[tuple[int, int | None, Levels], ...]  # a nested factor's place, its level if not each, what it needs
 
     @classmethod
     def of(cls, design: Mapping[str, Any]) -> _Fraction:
         names, inside = design["factors"], design["fraction"]
         words = tuple(tuple(map(inside.index, word)) for word in design["words"])
-        parents = {
-            names.index(child): tuple(inside.index(name) for name in needed if name in inside)
-            for child, needed in design["nested"].items()
-        }
+        within = [(child, None, needed) for child, needed in design["nested"].items()]
+        within += [(part["factor"], part["level"], part["needs"]) for part in design.get("partly_nested", ())]
+        parents = tuple(
+            (names.index(child), level, tuple(inside.index(name) for name in needed if name in inside))
+            for child, level, needed in within
+        )
         return cls(tuple(map(names.index, inside)), words, points(len(inside), words), parents)
 
     def within(self, rest: Levels) -> list[Levels]:
         """The points that can go with these levels of the other factors: the parents of those nested in it are on."""
-        needed = [place for child, places in self.parents.items() if rest[child] for place in places]
+        on = [places for child, level, places in self.parents if rest[child] and level in (None, rest[child])]
+        needed = [place for places in on for place in places]
         return [point for point in self.points if all(point[place] for place in needed)]
 
     def place(self, rest: Levels, point: Levels) -> Levels:

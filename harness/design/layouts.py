@@ -1,7 +1,8 @@
 """Which combinations of factor levels a design trains.
 
-A factor is nested in others where no level of it works on the baseline alone: `warmup` exists only within `ldl`. What
-is nested is found by trying, so that components from outside nest like any other.
+A level of a factor is nested in others where it doesn't work on the baseline alone, and a factor where all its levels
+are nested alike: `warmup` exists only within `ldl`. What is nested is found by trying, so that components from outside
+nest like any other.
 
 - `full`: every combination.
 - `one-at-a-time`: the baseline, and each level of each factor alone on it; a nested one on top of what it needs.
@@ -52,6 +53,7 @@ class Layout:
     factors: tuple[str, ...] = ()
     cells: tuple[Levels, ...] = ()
     nested: dict[str, list[str]] = field(default_factory=dict)  # a factor, and those that must be on for it
+    partly: dict[tuple[str, int], list[str]] = field(default_factory=dict)  # a level of one whose levels are not alike
     wanted: int | None = None  # the resolution, of a fractional design
     fraction: tuple[str, ...] = ()  # the factors that a fraction is of; none where it takes every combination
     words: tuple[fractions.Word, ...] = ()  # of the fraction
@@ -69,9 +71,15 @@ def lay(design: Design, sizes: Mapping[str, int], why_not: WhyNot) -> Layout:
         _check_number(math.prod(counts))
     needs = _needs(counts, why_not)
     nested: dict[str, list[str]] = {}
-    for (place, _), needed in needs.items():
-        nested[names[place]] = [names[other] for other in needed]
-    layout = Layout(design.kind, names, nested=nested)
+    partly: dict[tuple[str, int], list[str]] = {}
+    for place, name in enumerate(names):
+        within = {level: [names[other] for other in needs.get((place, level), ())] for level in range(1, counts[place])}
+        alike = all(within.values()) and len(set(map(tuple, within.values()))) == 1
+        if alike:
+            nested[name] = within[1]
+        else:
+            partly |= {(name, level): needed for level, needed in within.items() if needed}
+    layout = Layout(design.kind, names, nested=nested, partly=partly)
     if design.kind == "full":
         return replace(layout, cells=tuple(product(*map(range, counts))))
     if design.kind == "fractional":

@@ -22,6 +22,7 @@ _COMBINED = {
 def as_json(layout: Layout) -> dict[str, Any]:
     """What the plan stores. Of all but a list: `factors`, in the order of the levels, and `nested`: what each needs.
 
+    Where the levels of a factor don't need the same, `partly_nested` says of each that needs something what it is.
     Of a fractional design also `wanted` and `resolution` (null where every combination is trained), `fraction`: the
     factors that it is of, `words`: an even number of the factors of each is on in every run, and `aliases`: groups of
     effects that are one contrast of the runs, `["ldl×mixup", "moco×dc"]`, with a minus before those of opposite sign.
@@ -29,6 +30,9 @@ def as_json(layout: Layout) -> dict[str, Any]:
     told: dict[str, Any] = {"kind": layout.kind}
     if layout.kind != "list":
         told |= {"factors": list(layout.factors), "nested": layout.nested}
+    if layout.partly:
+        partly = [{"factor": name, "level": level, "needs": needs} for (name, level), needs in layout.partly.items()]
+        told |= {"partly_nested": partly}
     if layout.kind == "fractional":
         words = [[layout.fraction[place] for place in word] for word in layout.words]
         told |= {"wanted": layout.wanted, "resolution": fractions.resolution(layout.words)}
@@ -39,7 +43,8 @@ def as_json(layout: Layout) -> dict[str, Any]:
 def in_words(design: Mapping[str, Any]) -> list[str]:
     """A line for how levels are combined, and one for all that has to be known to read the results rightly."""
     lines = [_combined(design)]
-    for child, needed in design.get("nested", {}).items():
+    partly = {f"level {part['level']} of {part['factor']}": part["needs"] for part in design.get("partly_nested", ())}
+    for child, needed in (design.get("nested", {}) | partly).items():
         parents = " and ".join(needed)
         lines.append(f"{child} exists only within {parents}: {_compared(design['kind'], child, parents)}")
     if design.get("words"):
@@ -88,7 +93,8 @@ def _aliases(layout: Layout) -> Iterator[list[str]]:
         return [SIGNS[sign] + "×".join([*(inside[place] for place in effect), *more]) for sign, effect in group]
 
     yield from map(spelled, fractions.aliases(len(inside), layout.words))
-    for child, needed in layout.nested.items():
+    partly = {f"{name} (level {level})": needed for (name, level), needed in layout.partly.items()}
+    for child, needed in (layout.nested | partly).items():
         on = [inside.index(name) for name in needed if name in inside]
         for group in fractions.aliases_within(len(inside), layout.words, on) if on else ():
             yield spelled(group, child)

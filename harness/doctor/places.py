@@ -86,7 +86,12 @@ def settings(facts: Facts) -> Iterator[Finding]:
         elif name in variables.USERS:
             yield Finding("settings", f"{name} is in effect: {variables.USERS[name]}", told)
         else:
-            yield Finding("settings", f"no variable {name} is known", told, nearest(name, variables.USERS))
+            yield Finding(
+                "settings",
+                f"no variable {name} is known",
+                told,
+                nearest(name, [v for v in variables.USERS if v.startswith("HARNESS_")]),
+            )
 
 
 def plugins(facts: Facts) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from harness.leaderboard import figures, page, paper, readme, results, sheets
 from harness.leaderboard.ablation import ALL, Row, ablation, as_rows
@@ -23,28 +24,41 @@ from harness.store import Store, write_bytes, write_chunks, write_json
 def report(stores: Sequence[Store], grid: str | None, out: Path) -> Path:
     """Writes the leaderboard of a planned grid, or of all stored runs, to the folder `out`; gives its README.
 
-    Raises `BadInput` for a grid that was never planned here and where no run is done.
+    Raises `BadInput` for a grid that was never planned here and where no run is done. Nothing is replaced before all
+    of it is known: the page, which reads every run's files, is written first, and whole or not at all.
     """
     board = load(stores, grid)
     found = ablation(board)
     told = summary(board, found)
+    drawn = {path: draw() for path, draw in _pictures(board, found.rows, told)}
+    texts = {
+        "ablation.tex": paper.tables(board, found.rows).encode(),
+        "README.md": readme.page(board, found.rows, told, drawn.keys()).encode(),
+    }
+    write_chunks(out / "index.html", page.document(board, found.rows, told))
     write_chunks(out / "results.csv", sheets.as_csv(results.tidy(board)))
     write_chunks(out / "ablation.csv", sheets.as_csv(as_rows(found.rows)))
-    write_bytes(out / "ablation.tex", paper.tables(board, found.rows).encode())
-    copies = {
-        name: {"manifests": board.manifests(name), "miniature": name in board.miniatures, "errors": board.errors(name)}
-        for name in board.datasets
-    }
-    write_json(out / "copies.json", copies)
-    drawn = dict(_pictures(board, found.rows, told))
-    for path in (figures.EFFECTS, figures.INTERACTIONS, figures.RANKS):
-        if path in drawn:
-            write_bytes(out / path, drawn[path]())
-        else:
-            (out / path).unlink(missing_ok=True)  # of an earlier report
-    write_chunks(out / "index.html", page.document(board, found.rows, told))
-    write_bytes(out / "README.md", readme.page(board, found.rows, told, drawn.keys()).encode())
+    write_json(out / "copies.json", {name: _copy(board, name) for name in board.datasets})
+    for path, content in (drawn | texts).items():
+        write_bytes(out / path, content)
+    for path in {figures.EFFECTS, figures.INTERACTIONS, figures.RANKS} - drawn.keys():
+        (out / path).unlink(missing_ok=True)  # of an earlier report
     return out / "README.md"
+
+
+def _copy(board: Board, dataset: str) -> dict[str, Any]:
+    """What is told of a data set's copy: the hashes of its content, by fold where there are folds, and its errors."""
+    told = {
+        "manifests": board.manifests(dataset),
+        "miniature": dataset in board.miniatures,
+        "errors": board.errors(dataset),
+    }
+    folds: dict[str, set[str]] = {fold: set() for fold in board.folds(dataset)}
+    for run in board.of(dataset):
+        if run.fold and run.entry and run.entry.manifest:
+            folds[run.fold].add(run.entry.manifest)
+    by_fold = {fold: sorted(found) for fold, found in folds.items() if found}
+    return {**told, "folds": by_fold} if by_fold else told
 
 
 def _pictures(board: Board, rows: Sequence[Row], found: Summary) -> Iterator[tuple[str, Callable[[], bytes]]]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from harness.index import METRICS
 from harness.leaderboard.board import Board
-from harness.leaderboard.comparisons import FACTOR, INTERACTION, Comparison, comparisons
+from harness.leaderboard.comparisons import FACTOR, INTERACTION, Comparison, Pair, comparisons
 from harness.leaderboard.paired import Difference, Measured, class_of, from_scores, measure
 from harness.leaderboard.sheets import number
 from harness.leaderboard.weighing import Weigher
@@ -29,7 +29,8 @@ _DIGITS = 6  # of what is computed from sums over clips, whose last digits diffe
 class Row:
     """The effect of one comparison on one metric of one data set (or of `all`: the mean over them).
 
-    `said` spells out what is compared with what; `kind` is "factor" or "interaction".
+    `said` spells out what is compared with what; `kind` is "factor" or "interaction", of which `pairs` are the factors.
+    `over` are the data sets that a row of `all` is the mean over: those that have the comparison at all.
     """
 
     dataset: str
@@ -38,6 +39,8 @@ class Row:
     effect: Effect
     kind: str = FACTOR
     said: str = ""
+    pairs: tuple[Pair, ...] = ()
+    over: tuple[str, ...] = ()
     p_holm: float | None = None
 
     @property
@@ -135,7 +138,8 @@ def _of_all(
     """The mean over the data sets, seed by seed. Each has its own clips, so what they add is added up."""
     rows = []
     for metric, place in ((metric, place) for metric in METRICS for place in range(len(asked))):
-        having = [part for part in measured.values() if part.differences[metric][place]]
+        over = tuple(name for name, part in measured.items() if part.differences[metric][place])
+        having = [measured[name] for name in over]
         found = {}
         for seed in shared[metric][place]:
             each = [part.differences[metric][place][seed] for part in having]
@@ -145,7 +149,7 @@ def _of_all(
         total = [math.fsum(column) / len(having) ** 2 for column in zip(*known, strict=True)]
         if found:
             both = (total[0], total[1]) if len(known) == len(having) else None
-            rows.append(_row(board, ALL, metric, asked[place], found, both))
+            rows.append(replace(_row(board, ALL, metric, asked[place], found, both), over=over))
     return rows
 
 
@@ -163,7 +167,7 @@ def _row(
     n_pairs = sum(difference.n_pairs for difference in found.values())
     of_clips = shared_variance(*sums, len(seeds)) if sums else None
     told = effect([found[seed].value for seed in seeds], n_pairs, of_clips, pilot)
-    return Row(dataset, metric, asked.name, told, asked.kind, asked.said)
+    return Row(dataset, metric, asked.name, told, asked.kind, asked.said, asked.pairs)
 
 
 def _in_order(rows: Sequence[Row]) -> list[Row]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from harness import grammar
+from harness.design import Levels
 from harness.index import METRICS, SPLITS, Entry, unpacked
 from harness.settings import spell
 from harness.statistics import mean
+from harness.store import Damaged, read_json
 
 SCORES = tuple(itertools.product(SPLITS, METRICS))  # of a run, in the order of its entry
 _PLACE = {key: place for place, key in enumerate(SCORES)}
@@ -174,8 +176,27 @@ class Board:
 
     @cached_property
     def differing(self) -> dict[str, dict[str, list[str]]]:
-        """Per data set, the settings in which its finished runs disagree. Such runs never pair."""
+        """Per data set, the settings in which its finished runs disagree, and the runs that it has twice.
+
+        Such runs never pair.
+        """
+        found = {dataset: dict(settings) for dataset, settings in self._disagreeing.items()}
+        for (dataset, _), told in self._twice.items():
+            for key, value in told.items():
+                found[dataset][key] = sorted({*found[dataset].get(key, ()), value})
+        return found
+
+    @cached_property
+    def _disagreeing(self) -> dict[str, dict[str, list[str]]]:
         return {dataset: self._disagreement(dataset) for dataset in self.datasets}
+
+    @cached_property
+    def _twice(self) -> dict[tuple[str, str], dict[str, str]]:
+        """By data set and run id, what tells the runs of a method apart that has two of one fold, seed and settings."""
+        lines: dict[tuple[str, Levels], dict[Run, str]] = defaultdict(dict)
+        for run in self.done:
+            lines[run.dataset, run.levels][run] = f"{run.method} {run.fold} {run.seed} {self._settled(run)}"
+        return {(run.dataset, run.run_id): told for line in lines.values() for run, told in _told_apart(line).items()}
 
     def _disagreement(self, dataset: str) -> dict[str, list[str]]:
         """Folds hold other clips, so runs are only held against those of their own fold."""
@@ -187,8 +208,38 @@ class Board:
 
     def variant(self, run: Run) -> str:
         """The run's values of the settings in which its data set's runs disagree; mostly empty."""
-        keys = self.differing[run.dataset] if run.entry else ()
-        return ", ".join(f"{key}={run.settings.get(key, 'unset')}" for key in keys)
+        told = self._settled(run) | self._twice.get((run.dataset, run.run_id), {})
+        return ", ".join(f"{key}={value}" for key, value in told.items())
+
+    def _settled(self, run: Run) -> dict[str, str]:
+        keys = self._disagreeing[run.dataset] if run.entry else ()
+        return {key: run.settings.get(key, "unset") for key in keys}
+
+
+def _told_apart(line: Mapping[Run, str]) -> dict[Run, dict[str, str]]:
+    """Of a method's runs, each with its place: nothing unless two share one.
+
+    A method's text leaves out what is at its default, so that another default is seen in the specs alone. Runs that
+    share a place and are alike in those too are told apart by their ids.
+    """
+    if len(set(line.values())) == len(line):
+        return {}
+    settings = {run: _components(run.folder) for run in line}
+    keys = sorted({key for told in settings.values() for key in told})
+    keys = [key for key in keys if len({told.get(key) for told in settings.values()}) > 1]
+    told = {run: {key: settings[run].get(key, "unset") for key in keys} for run in line}
+    places = {run: f"{place} {told[run]}" for run, place in line.items()}
+    counts = Counter(places.values())
+    return {run: told[run] | ({"run": run.run_id} if counts[place] > 1 else {}) for run, place in places.items()}
+
+
+def _components(folder: Path) -> dict[str, str]:
+    """The settings of a run's components, flat; none where its spec can't be read any more."""
+    try:
+        parts = read_json(folder / "spec.json").get("components", {})
+    except (OSError, Damaged):
+        return {}
+    return {f"{name}.{key}": _spell(value) for name, settings in parts.items() for key, value in settings.items()}
 
 
 def _differing(runs: Sequence[Run]) -> dict[str, list[str]]:

@@ -6,8 +6,8 @@ How runs are weighed for it is the design's matter (`harness.design`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import combinations
 from typing import Any
@@ -18,16 +18,22 @@ from harness.leaderboard.board import Board, Factor
 from harness.settings import spell
 
 FACTOR, INTERACTION = "factor", "interaction"
+Pair = tuple[str, str, str]  # "" or "−", and two factors
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One question to a board. `terms` are the factors' places with the level that is held against level 0."""
+    """One question to a board. `terms` are the factors' places with the level that is held against level 0.
+
+    `pairs` names an interaction's factors: those of `terms`, and of all others that are one contrast of the runs with
+    it, each after the sign that it has in it.
+    """
 
     kind: str
     name: str
     said: str
     terms: tuple[tuple[int, int], ...]
+    pairs: tuple[Pair, ...] = ()
 
 
 class Weights:
@@ -41,18 +47,48 @@ class Weights:
 
 
 def comparisons(board: Board) -> list[Comparison]:
-    """Every level of every factor, then every pair of levels of two factors."""
+    """Every level of every factor, then every pair of levels of two factors, each contrast of the runs once."""
     single = [
-        Comparison(FACTOR, name, _instead(factor, level), ((place, level),))
+        Comparison(FACTOR, name, _instead(factor, level) + _confounded(board, factor), ((place, level),))
         for place, factor in enumerate(board.factors)
         for level, name in factor.contrasts
     ]
     pairs = [
-        Comparison(INTERACTION, f"{a.name}:{b.name}", _changed(board, a, b), (*a.terms, *b.terms))
+        Comparison(
+            INTERACTION, f"{a.name}:{b.name}", _changed(board, a, b), (*a.terms, *b.terms), (("", a.name, b.name),)
+        )
         for a, b in combinations(single, 2)
         if a.terms[0][0] != b.terms[0][0]
     ]
-    return single + pairs
+    return single + (_once(board, pairs) if (board.design or {}).get("words") else pairs)
+
+
+def _once(board: Board, pairs: Sequence[Comparison]) -> list[Comparison]:
+    """The interactions of a fraction: those that are one contrast are one question, and are corrected for as one."""
+    cells = frozenset(run.levels for run in board.runs)
+    groups: dict[frozenset[tuple[Levels, float]], list[tuple[str, Comparison]]] = {}
+    alone = []
+    for pair in pairs:
+        weights = {cell: round(weight, 9) for cell, weight in _weights(pair, cells, board.design).weights.items()}
+        here, opposite = (frozenset((cell, sign * weight) for cell, weight in weights.items()) for sign in (1, -1))
+        if not weights:
+            alone.append(pair)
+        elif opposite in groups:
+            groups[opposite].append(("−", pair))
+        else:
+            groups.setdefault(here, []).append(("", pair))
+    return [_united(group) for group in groups.values()] + alone
+
+
+def _united(group: Sequence[tuple[str, Comparison]]) -> Comparison:
+    first = group[0][1]
+    said = [("the opposite of " if sign else "") + other.said for sign, other in group[1:]]
+    return replace(
+        first,
+        name=" = ".join(sign + pair.name for sign, pair in group),
+        said="; one contrast of the runs with ".join([first.said, *said]),
+        pairs=tuple((sign, *pair.pairs[0][1:]) for sign, pair in group),
+    )
 
 
 def _weights(comparison: Comparison, cells: frozenset[Levels], plan: Mapping[str, Any] | None) -> design.Contrast:
@@ -70,6 +106,12 @@ def _instead(factor: Factor, level: int) -> str:
     if off and on:
         return f"{on} instead of {off}"
     return f"with {on} against without" if on else f"without {off} against with"
+
+
+def _confounded(board: Board, factor: Factor) -> str:
+    """What a fraction can't tell a factor's effect from."""
+    aliases = (board.design or {}).get("aliases", ())
+    return "".join(f" (confounded: {' = '.join(group)})" for group in aliases if factor.name in group)
 
 
 def _changed(board: Board, first: Comparison, second: Comparison) -> str:

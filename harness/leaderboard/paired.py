@@ -127,8 +127,7 @@ def _add(measured: Measured, seed: int, read: _Seed, shared: Mapping[str, Sequen
     for metric, by_comparison in measured.differences.items():
         whole = read.whole(metric)
         if metric in read.recalls:
-            weighing = read.weighings[metric]
-            _put(by_comparison, seed, Weighing(weighing.weights, weighing.n_pairs * whole), read.recalls[metric])
+            _put(by_comparison, seed, read.weighings[metric], read.recalls[metric])
         counted = np.array([seed in seeds for seeds in by_comparison], bool)
         measured.own[metric].add(read.clips[metric], counted, whole)
         if metric in measured.shared:
@@ -150,18 +149,25 @@ class _Seed:
     def __init__(self, runs: Sequence[Run], weigher: Weigher, rows: Mapping[str, int], clips: Clips) -> None:
         self.runs = runs
         self.there = np.array([(run.folder / predictions.FILE).exists() for run in runs])
-        known = {metric: [run.score("test", metric) is not None for run in runs] for metric in METRICS}
+        self._known = {metric: [run.score("test", metric) is not None for run in runs] for metric in METRICS}
+        while not self._read_all(weigher, rows, clips):
+            pass
+
+    def _read_all(self, weigher: Weigher, rows: Mapping[str, int], clips: Clips) -> bool:
+        """False where some that were there could not be read: recalls were weighed as if they could, so once more."""
+        there = self.there.copy()
         self.weighings = {
-            metric: Weighing(*(part[:count] for part in weigher(runs, known.get(metric, self.there.tolist()))))
+            metric: Weighing(*(part[:count] for part in weigher(self.runs, self._known.get(metric, there.tolist()))))
             for metric, count in rows.items()
         }
         self.clips = {metric: np.zeros((count, 0)) for metric, count in rows.items()}
         self.recalls = {metric: np.zeros(count) for metric, count in rows.items() if class_of(metric) is not None}
         self.drawn: dict[str, list[float]] = {metric: [] for metric in METRICS}
-        for start in range(0, len(runs), _TOGETHER):
-            self._read(slice(start, start + _TOGETHER), clips)
+        for start in range(0, len(self.runs), _TOGETHER):
+            self._read_some(slice(start, start + _TOGETHER), clips)
+        return bool((there == self.there).all())
 
-    def _read(self, some: slice, clips: Clips) -> None:
+    def _read_some(self, some: slice, clips: Clips) -> None:
         """Adds a few runs' parts to the comparisons."""
         runs = zip(self.runs[some], self.there[some], strict=True)
         parts = [self._part(run, clips) if there else None for run, there in runs]

@@ -11,7 +11,18 @@ from harness.leaderboard.ablation import ALL, Row
 from harness.leaderboard.board import Board
 from harness.leaderboard.comparisons import FACTOR, INTERACTION
 from harness.leaderboard.markdown import plain, points
-from harness.leaderboard.wording import SHOWN, all_values, heading, selections
+from harness.leaderboard.wording import (
+    SHOWN,
+    all_values,
+    averaged,
+    carried,
+    confounded,
+    heading,
+    label,
+    nothing_compared,
+    over,
+    selections,
+)
 from harness.statistics import LEVEL
 from harness.words import plural
 
@@ -42,6 +53,12 @@ _SELECTIONS = {
     "last": "the last epoch is reported",
     "oracle": "ORACLE: the epoch was chosen on the test clips themselves",
 }
+_CARRIED = {
+    "nothing": "There are no intervals: one seed, or seeds without spread.",
+    "both": "The intervals carry what other seeds and what other test clips would have changed.",
+    "seeds": "The intervals carry what other seeds would have changed, and not what other test clips would.",
+    "mixed": "Some of the intervals carry what other seeds would have changed, and not what other test clips would.",
+}
 
 
 def tables(board: Board, rows: Sequence[Row]) -> str:
@@ -53,7 +70,7 @@ def tables(board: Board, rows: Sequence[Row]) -> str:
             family = [row for row in rows if row.family == (kind, metric)]
             if family:
                 parts.append("\n".join(_table(board, kind, metric, family)))
-    return "\n\n".join([head, *(parts or ["% No two finished runs differ in one factor only."])]) + "\n"
+    return "\n\n".join([head, *(parts or [f"% {escape(nothing_compared(board))}"])]) + "\n"
 
 
 def escape(text: str) -> str:
@@ -75,17 +92,19 @@ def _table(board: Board, kind: str, metric: str, family: Sequence[Row]) -> Itera
     yield r"\midrule"
     for factor in dict.fromkeys(row.factor for row in family):
         mine = [cells.get((factor, column)) for column in columns]
-        yield " & ".join([escape(factor.replace(":", " × ")), *map(_effect, mine)]) + r" \\"
+        named = label(next(row for row in family if row.factor == factor))
+        yield " & ".join([escape(named), *(_effect(board, row) for row in mine)]) + r" \\"
         yield " & ".join(["", *map(_interval, mine)]) + r" \\"
     yield r"\bottomrule"
     yield r"\end{tabular}"
     yield r"\end{table}"
 
 
-def _effect(row: Row | None) -> str:
+def _effect(board: Board, row: Row | None) -> str:
     if row is None:
         return "--"
-    return _points(row.effect.effect) + (f" {row.word}" if row.sure else "")
+    sets = over(board, row)
+    return _points(row.effect.effect) + (f" {row.word}" if row.sure else "") + (f" ({escape(sets)})" if sets else "")
 
 
 def _interval(row: Row | None) -> str:
@@ -104,12 +123,17 @@ def _caption(board: Board, kind: str, metric: str, family: Sequence[Row]) -> str
     seeds = sorted({row.effect.n_seeds for row in family})
     many = plural(seeds[-1], "seed") if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
     chosen = "; ".join(_SELECTIONS.get(kind, kind) for kind in selections(board.done))
+    aliases = confounded(board)
+    means = [row for row in family if row.dataset == ALL]
+    fewer = ", or over those in brackets" if any(over(board, row) for row in means) else ""
     words = [
         f"{_KINDS[kind]} on {_METRICS[metric]}, points of the test score, and its {100 * LEVEL:.0f} % interval.",
-        f"Data sets: {sets}." + (" The last column is the mean over them." if len(board.datasets) > 1 else ""),
+        f"Data sets: {sets}.",
+        *([f"The last column is the mean over them{fewer}."] if means else []),
         *_warnings(board),
         f"{many}; {chosen}.",
-        _carried(family),
+        _CARRIED[carried(family)],
+        *([f"Averaged: {averaged(board)}.", f"Confounded: {aliases}."] if aliases else []),
         "Helps and hurts hold after Holm's correction for all effects of the table; those without a word can't be told "
         "from nothing.",
     ]
@@ -124,13 +148,3 @@ def _warnings(board: Board) -> Iterator[str]:
         yield f"Rendered miniatures, not the real data: {', '.join(small)}."
     if (limit := all_values(board.done, "train.limit")) not in ("", "0"):
         yield f"Smoke test, trained on at most {limit} clips a class: the scores mean nothing."
-
-
-def _carried(family: Sequence[Row]) -> str:
-    known = {row.effect.clip_variance is not None for row in family if row.effect.low is not None}
-    if not known:
-        return "There are no intervals: one seed, or seeds without spread."
-    if known == {True}:
-        return "The intervals carry what other seeds and what other test clips would have changed."
-    which = "Some of the intervals" if len(known) > 1 else "The intervals"
-    return f"{which} carry what other seeds would have changed, and not what other test clips would."

@@ -7,6 +7,7 @@ done. Without a plan every component that some runs have and others lack is a fa
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ from harness.leaderboard.sheets import number
 from harness.settings import spell
 from harness.store import Store
 
+_ALL_RUNS = "harness report --runs /path/to/runs --out leaderboards/all"  # where stores lie is not told
 _SHARED = ("factors", "design", "until", "baseline", "selection")  # what plans of one grid must agree in
 
 
@@ -43,13 +45,17 @@ def of_plan(store: Store, plan: Mapping[str, Any]) -> Board:
 
 
 def tidy(board: Board) -> Iterator[list[str]]:
-    """Header and rows of results.csv: one score a row, each with the run that it comes from."""
+    """Header and rows of results.csv: one score a row, each with the run that it comes from.
+
+    Runs of folds, or of several variants of the settings, are told apart by a last column.
+    """
     factors = [factor.name for factor in board.factors]
-    folded = any(run.fold for run in board.done)
-    yield ["run_id", "dataset", "method", *factors, "seed", "split", "metric", "value", *["fold"] * folded]
+    folded, varied = any(run.fold for run in board.done), any(map(board.variant, board.done))
+    more = [*["fold"] * folded, *["variant"] * varied]
+    yield ["run_id", "dataset", "method", *factors, "seed", "split", "metric", "value", *more]
     for run in board.done:
         place = [run.run_id, run.dataset, run.method, *map(str, run.levels), str(run.seed)]
-        last = [run.fold] * folded
+        last = [*[run.fold] * folded, *[board.variant(run)] * varied]
         for split, metric in SCORES:
             if (score := run.score(split, metric)) is not None:
                 yield [*place, split, metric, number(score), *last]
@@ -138,6 +144,7 @@ def _from_stores(found: Mapping[tuple[str, str], _Stored]) -> Board:
         Run(e.run_id, e.dataset, e.method, e.seed, (), e, store.folder(e.dataset, e.run_id), _fold(e))
         for e, store, _ in found.values()
     ]
+    runs.sort(key=lambda run: _natural(run.method))
     factors, runs, baseline = _by_components(runs)
     return Board(
         title="All stored runs",
@@ -147,7 +154,7 @@ def _from_stores(found: Mapping[tuple[str, str], _Stored]) -> Board:
         baseline=baseline,
         dropped=(),
         miniatures=_miniatures(runs),
-        command="",
+        command=_ALL_RUNS,
         seeds=tuple(sorted({run.seed for run in runs})),
         disputed=tuple(sorted(run_id for (_, run_id), stored in found.items() if stored.disputed)),
     )
@@ -161,11 +168,13 @@ def _by_components(runs: Sequence[Run]) -> tuple[tuple[Factor, ...], list[Run], 
     """Factors for runs that no design describes: each component that is not the same in all of them.
 
     A component with different settings is a factor of several levels, so runs at the same levels are of the
-    same method.
+    same method. Level 0 is to be without it; else levels come in the order in which the runs have them.
     """
     written = {method: _components(method) for method in dict.fromkeys(run.method for run in runs)}
     names = sorted({name for parts in written.values() for name in parts})
-    spelled = {name: sorted({parts.get(name, "") for parts in written.values()}) for name in names}
+    spelled = {
+        name: sorted(dict.fromkeys(parts.get(name, "") for parts in written.values()), key=bool) for name in names
+    }
     factors = tuple(Factor(name, tuple(texts)) for name, texts in spelled.items() if len(texts) > 1)
     common = "+".join(texts[0] for texts in spelled.values() if len(texts) == 1)
     levels = {
@@ -173,6 +182,12 @@ def _by_components(runs: Sequence[Run]) -> tuple[tuple[Factor, ...], list[Run], 
         for method, parts in written.items()
     }
     return factors, [replace(run, levels=levels[run.method]) for run in runs], common
+
+
+def _natural(text: str) -> list[tuple[float, str]]:
+    """A key that sorts texts as people do: 2.0 before 10.0."""
+    parts = re.split(r"(\d+(?:\.\d+)?)", text)
+    return [(float(part), "") if place % 2 else (0.0, part) for place, part in enumerate(parts)]
 
 
 def _components(method: str) -> dict[str, str]:

@@ -16,7 +16,7 @@ from harness.leaderboard.ablation import ALL, Ablation, Row
 from harness.leaderboard.board import Board
 from harness.leaderboard.comparisons import FACTOR
 from harness.leaderboard.published import Published, published
-from harness.leaderboard.wording import SHOWN
+from harness.leaderboard.wording import SHOWN, primary
 from harness.statistics import (
     LEVEL,
     Estimate,
@@ -30,7 +30,8 @@ from harness.statistics import (
     variance_split,
 )
 
-POWER = 0.8  # of the smallest effect that is told
+POWER = 0.8  # of the smallest effect that is told: how often it is found
+WHOLE = 1.0  # no two scores differ by more, so an effect above it is none that could be found
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,9 @@ class Summary:
     """`seeds` are those that the standings are over, `lacking` the methods left out of them for want of runs, and
     `disagreeing` the data sets whose runs disagree in their settings, for which there are no standings at all.
 
-    `splits` and `least` (the smallest effect of a factor that would be found with a power of 80 % after correction) are
-    by data set, or `all`, and metric. `unread` are the runs whose predictions are missing or can't be used.
+    `splits` and `least` (the smallest effect of a factor that would be found with a power of 80 % after correction;
+    above `WHOLE` where none would be) are by data set, or `all`, and metric. `unread` are the runs whose predictions
+    are missing or can't be used.
     """
 
     seeds: tuple[int, ...]
@@ -146,10 +148,7 @@ def _splits(board: Board, tables: Mapping[str, Table], found: Ablation) -> dict[
 
 
 def _least(rows: Sequence[Row]) -> dict[tuple[str, str], float]:
-    """By the variances of the factors' effects, averaged since few seeds estimate each but roughly.
-
-    Corrected as strictly as Holm's first step does it: for as many effects as the table has.
-    """
+    """By the variances of the factors' effects, averaged since few seeds estimate each but roughly."""
     least = {}
     for dataset, metric in dict.fromkeys((row.dataset, row.metric) for row in rows if row.metric in SHOWN):
         table = [row for row in rows if row.family == (FACTOR, metric) and row.effect.p is not None]
@@ -157,8 +156,43 @@ def _least(rows: Sequence[Row]) -> dict[tuple[str, str], float]:
         if mine:
             seed = mean([effect.seed_variance or 0.0 for effect in mine])
             clips = mean([effect.clip_variance or 0.0 for effect in mine])
-            level = 1 - (1 - LEVEL) / len(table)
-            found = detectable(seed, clips, min(effect.n_seeds for effect in mine), level, POWER)
+            freedom = min(effect.freedom for effect in mine if effect.freedom)  # fewer than of all seeds after a pilot
+            seeds = min(effect.n_seeds for effect in mine)
+            found = detectable(seed, clips, seeds, strictest(len(table)), POWER, freedom)
             if found is not None:
                 least[dataset, metric] = found
     return least
+
+
+def strictest(tests: int) -> float:
+    """The level of one test in Holm's first step, over a table of so many effects: what passes it is found there."""
+    return 1 - (1 - LEVEL) / tests
+
+
+# ── words ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def until_in_words(board: Board, rows: Sequence[Row]) -> str:
+    """How it was decided how many seeds there are; empty where no rule did."""
+    if not board.until:
+        return ""
+    width, pilot = 100 * board.until["width"], board.until["pilot"]
+    wish = f"no wider than {width:.1f} points (Stein's rule)"
+    intervals = "the intervals of the factors on each data set's primary metric"
+    if len(board.seeds) > pilot:
+        return (
+            f"Seeds were added until {intervals} were expected to be {wish}: where all of the first {pilot} seeds are "
+            "done, their spread alone makes the interval, since a spread that decided when to stop is too small."
+        )
+    none = f"Seeds were to be added until {intervals} are {wish}, and none were: "
+    if len(board.done) < len(board.runs):
+        return f"{none}not all runs of the first {pilot} seeds are done."
+    asked = [row for row in rows if row.kind == FACTOR and row.metric == primary(board, row.dataset)]
+    if all(_narrow(row, board.until["width"]) for row in asked if row.dataset != ALL):
+        return f"{none}the first {pilot} seeds are enough."
+    return f"{none}no number of seeds that can be trained was expected to be enough for all of them."
+
+
+def _narrow(row: Row, width: float) -> bool:
+    low, high = row.effect.low, row.effect.high
+    return low is not None and high is not None and high - low <= width * (1 + 1e-9)  # of it, rounding

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from harness.leaderboard.ablation import ALL
+from harness.leaderboard.ablation import ALL, Row
 from harness.leaderboard.board import Board, Run, settings_of
 
 SHOWN = ("war", "uar")  # the metrics of the tables that people read; the others stand in the CSV files
@@ -25,6 +25,49 @@ def heading(board: Board, dataset: str) -> str:
     if "oracle" in selections(runs):
         notes.append("oracle: epoch chosen on test")
     return dataset + (f" ({'; '.join(notes)})" if notes else "")
+
+
+def label(row: Row) -> str:
+    """An effect's name for a table; an interaction's with those that are one contrast of the runs with it."""
+    return " = ".join(f"{sign}{a} × {b}" for sign, a, b in row.pairs) or row.factor
+
+
+def over(board: Board, row: Row) -> str:
+    """The data sets of a mean that isn't over all of them."""
+    return ", ".join(row.over) if row.over and len(row.over) < len(board.datasets) else ""
+
+
+def carried(rows: Iterable[Row]) -> str:
+    """What the intervals carry: "nothing" where there are none, "seeds", "both" seeds and clips, or "mixed"."""
+    known = {row.effect.clip_variance is not None for row in rows if row.effect.low is not None}
+    return {frozenset(): "nothing", frozenset([True]): "both", frozenset([False]): "seeds"}.get(
+        frozenset(known), "mixed"
+    )
+
+
+def averaged(board: Board) -> str:
+    """What is averaged into the effect of one seed."""
+    pairs = "the differences between runs of one seed that differ in nothing else"
+    inside = (board.design or {}).get("fraction")
+    if not inside:
+        return pairs
+    others = len(inside) < len(board.factors)
+    return (
+        f"of {', '.join(inside)} the difference between the two halves of a seed's fraction, which have every other "
+        "factor on equally often and carry what it is confounded with" + (f"; of all others {pairs}" if others else "")
+    )
+
+
+def confounded(board: Board) -> str:
+    """The groups of effects that are one contrast of the runs; empty but for a fraction."""
+    return "; ".join(" = ".join(group) for group in (board.design or {}).get("aliases", ()))
+
+
+def nothing_compared(board: Board) -> str:
+    """Why there is no effect at all."""
+    if (board.design or {}).get("fraction"):
+        return "The fraction isn't whole in any seed, and its factors' effects take all of its runs."
+    return "No two finished runs differ in one factor only."
 
 
 def selections(runs: Iterable[Run]) -> list[str]:

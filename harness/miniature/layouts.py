@@ -2,69 +2,33 @@
 
 The quirks are the point (boxes keyed without extension, labels that start at 1, absolute paths of somebody
 else's machine, labels without videos): an adapter that reads these folders reads the real ones. Nothing here
-knows what a clip looks like; see `world`.
+knows what a clip looks like; see `world`, and `filming`.
 """
 
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from itertools import repeat
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import cast
 
-import av
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.errors import Unwritable
 
-from .face import Picture
+from .filming import FOLDERS, Boxes, Shot, Take, filming
 from .moods import SETTINGS
-from .motion import FPS
-from .world import film
 
 VERSION = 3
-Boxes = NDArray[np.int64]
 Progress = Callable[[int, int], None]
 
 ABOUT = f"""These are miniatures (version {VERSION}): short clips of drawn faces in drawn places, rendered by
 harness in the file layouts of CAER, DAiSEE and RAER. They are NOT these data sets, contain nothing from
 them, and no figure measured on them says anything about the real ones.
 """
-
-
-@dataclass(frozen=True)
-class Shot:
-    """A clip to be filmed, and where it goes: `path` is relative to the folder of its set."""
-
-    setting: str
-    split: str
-    mood: str
-    label: int
-    path: str
-    person: int
-    seed: int
-    frames: int
-    codec: str = "mpeg4"
-
-
-@dataclass(frozen=True)
-class Take:
-    """A filmed shot, with the boxes of its frames."""
-
-    shot: Shot
-    faces: Boxes
-    bodies: Boxes
-
 
 # clips per class, and people, of each split
 CLIPS: dict[str, dict[str, tuple[int, ...]]] = {
@@ -90,8 +54,8 @@ def render(
     shots = [*plan("caer", limit), *plan("daisee", limit), *plan("raer", limit)]
     out.mkdir(parents=True, exist_ok=True)
     takes: list[Take] = []
-    with _workers(processes or min(2, os.cpu_count() or 1)) as work:
-        for take in work(shots, out):
+    with filming(out, processes or min(2, os.cpu_count() or 1)) as film:
+        for take in film(shots):
             takes.append(take)
             if progress:
                 progress(len(takes), len(shots))
@@ -123,9 +87,7 @@ def ensure(cache: Path, *, limit: int | None = None, progress: Progress | None =
     return folder
 
 
-# ---------------------------------------------------------------- planning and filming
-
-FOLDERS = {"caer": "CAER", "daisee": "DAiSEE", "raer": "RAER"}
+# ---------------------------------------------------------------- planning
 
 
 def plan(setting: str, limit: int | None = None) -> list[Shot]:
@@ -154,50 +116,6 @@ def _name(setting: str, split: str, mood: str, label: int, number: int, person: 
     clip = f"{person + 110000}{label + 1}{number:03d}"  # the first six digits are the person
     ending, codec = (".mp4", "libx264") if number % 30 == 3 else (".avi", "mpeg4")
     return f"DataSet/{split}/{clip[:6]}/{clip}/{clip}{ending}", codec
-
-
-def _shoot(shot: Shot, out: Path) -> Take:
-    cv2.setNumThreads(1)
-    footage = film(shot.setting, shot.mood, person=shot.person, seed=shot.seed, frames=shot.frames)
-    path = out / FOLDERS[shot.setting] / shot.path
-    if shot.codec == "jpg":
-        path.mkdir(parents=True, exist_ok=True)
-        for number, picture in enumerate(footage.frames, 1):
-            bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
-            cv2.imwrite(str(path / f"{number:05d}.jpg"), bgr, [cv2.IMWRITE_JPEG_QUALITY, 62])
-    else:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _encode(path, footage.frames, shot.codec)
-    return Take(shot, footage.faces, footage.bodies)
-
-
-ENCODING: dict[str, tuple[str, dict[str, str]]] = {
-    "mjpeg": ("yuvj420p", {"qmin": "5", "qmax": "8"}),
-    "mpeg4": ("yuv420p", {"qmin": "2", "qmax": "7"}),
-    "libx264": ("yuv420p", {"crf": "25", "preset": "ultrafast"}),
-}
-
-
-def _encode(path: Path, frames: Sequence[Picture], codec: str) -> None:
-    pixels, options = ENCODING[codec]
-    height, width = frames[0].shape[:2]
-    with av.open(str(path), "w") as container:
-        stream = cast(av.VideoStream, container.add_stream(codec, rate=FPS, options=options))
-        stream.width, stream.height, stream.pix_fmt = width, height, pixels
-        stream.codec_context.thread_count = 1
-        for picture in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-        container.mux(stream.encode())
-
-
-@contextmanager
-def _workers(processes: int) -> Iterator[Callable[[list[Shot], Path], Iterable[Take]]]:
-    """Films shots here, or in fresh processes: a fork of a process that runs torch may hang."""
-    if processes == 1:
-        yield lambda shots, out: map(_shoot, shots, repeat(out))
-        return
-    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
-        yield lambda shots, out: pool.map(_shoot, shots, repeat(out), chunksize=4)
 
 
 # ---------------------------------------------------------------- annotations, each set in its own way

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from design.invented import Factors, factors, switches
-from harness.design import Design, as_json, lay
+from harness.design import Design, Levels, as_json, in_words, lay, main
 from harness.errors import BadInput
 
 KINDS = ["full", "one-at-a-time", "leave-one-out", "fractional"]
@@ -69,6 +69,26 @@ def test_only_levels_that_need_a_factor_go_back_with_it() -> None:
 
     assert lay(Design("leave-one-out"), {"a": 2, "x": 3}, why_not).cells == ((1, 1), (0, 1), (1, 0), (1, 2))
     assert lay(Design("one-at-a-time"), {"a": 2, "x": 3}, why_not).cells == ((0, 0), (1, 0), (0, 1), (1, 2))
+
+
+def test_a_level_that_stands_alone_is_not_nested_with_its_factors_others() -> None:
+    def why_not(levels: Levels) -> str:
+        t, a, b = levels[0], levels[1], levels[2]
+        return "t needs a" if t == 2 and not a else "t needs b" if t == 3 and not b else ""
+
+    layout = lay(Design("fractional", 3), {"t": 4, "a": 2, "b": 2, "c": 2}, why_not)
+    assert not layout.nested and layout.partly == {("t", 2): ["a"], ("t", 3): ["b"]}
+    told = as_json(layout)
+    assert told["partly_nested"] == [
+        {"factor": "t", "level": 2, "needs": ["a"]}, {"factor": "t", "level": 3, "needs": ["b"]},
+    ]  # fmt: skip
+    lines = in_words(told)
+    assert any(line.startswith("level 2 of t exists only within a: its effect is the one within a") for line in lines)
+    assert not any(line.startswith("t exists only") for line in lines)
+    cells = [cell for cell in layout.cells if not why_not(cell)]
+    assert [main(cells, 0, level, told).n_pairs for level in (1, 2, 3)] == [4, 2, 2]
+    assert main(cells, 1, 1, told).n_pairs == 4  # of the whole fraction at t=0 and t=1
+    assert sum(cell[0] == 1 for cell in main(cells, 1, 1, told).weights) == 4
 
 
 def test_a_fraction_is_crossed_with_levels_and_nested_factors() -> None:

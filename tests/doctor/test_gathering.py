@@ -13,6 +13,7 @@ import pytest
 from layouts import build
 
 from harness import doctor, grid
+from harness.cli import main
 from harness.doctor import around
 from harness.doctor.facts import of_the_machine
 from harness.protocol import Model
@@ -151,6 +152,25 @@ def test_troubles_of_a_real_machine_are_found_by_the_command(file: Path, tmp_pat
         assert expected in wrong, wrong.keys()
     assert str(default) in wrong["fp16 on a CPU has no effect: fp32 runs"]["evidence"]
     assert report["facts"]["launcher_file"]["path"] == str(default)
+
+
+def test_a_user_file_that_is_refused_is_a_finding_among_others(
+    file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file.write_text("runs = /a\n")
+    monkeypatch.chdir(tmp_path)
+    assert main(["doctor", "--json"]) == 1
+    report = json.loads(capsys.readouterr().out)
+    (told,) = (each for each in report["findings"] if each["check"] == "settings" and "is not TOML" in each["what"])
+    assert told["evidence"] == str(file) and report["facts"]["places"][0]["path"] == "runs"
+
+
+def test_the_store_is_the_user_files_unless_told(
+    file: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file.write_text(f'runs = "{tmp_path}/mine"\n')
+    main(["doctor", "--json"])
+    assert json.loads(capsys.readouterr().out)["facts"]["places"][0]["path"] == f"{tmp_path}/mine"
 
 
 def test_a_grid_that_is_refused_is_a_finding_among_others(tmp_path: Path) -> None:

@@ -113,8 +113,8 @@ def test_show_gives_the_command_that_trains_the_very_same_run(trained, tmp_path,
     import shlex
 
     words = shlex.split(" ".join(command))
-    assert words[:2] == ["harness", "run"]
-    assert run(tmp_path, *words[2:]) == 0
+    assert words[:2] == ["harness", "run"] and words[-2:] == ["--runs", f"{trained}/runs"]
+    assert run(tmp_path, *words[2:-2]) == 0
     again = next((tmp_path / "runs").glob("raer/*/result.json"))
     assert again.parent.name == folder.name
     assert json.loads(again.read_text())["metrics"] == json.loads((folder / "result.json").read_text())["metrics"]

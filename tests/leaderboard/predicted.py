@@ -63,3 +63,13 @@ def store(root: Path, plan: dict[str, Any]) -> Store:
 
 def demo(root: Path, datasets: Sequence[str] = ("caer", "raer"), seeds: Sequence[int] = (0, 1, 2)) -> Store:
     return store(root, plan_of(list(datasets), list(seeds)))
+
+
+def fraction_of_four(seeds: Sequence[int]) -> dict[str, Any]:
+    """The plan of half of all combinations of four components."""
+    levels = {name: ["", name] for name in "abcd"}
+    plan = plan_of(["caer"], list(seeds), levels)
+    plan["runs"] = [row for row in plan["runs"] if sum(row["levels"].values()) % 2 == 0]
+    aliases = [["a×b", "c×d"], ["a×c", "b×d"], ["a×d", "b×c"]]
+    told = {"kind": "fractional", "factors": [*levels], "nested": {}, "wanted": 4, "resolution": 4}
+    return plan | {"design": told | {"fraction": [*levels], "words": [[*levels]], "aliases": aliases}}

@@ -126,6 +126,7 @@ def test_one_seed_is_never_called_an_effect(tmp_path: Path) -> None:
     )
     assert "What scores vary with" not in page and "would be found four times" not in page
     assert "There are no intervals: one seed" in (out / "ablation.tex").read_text()
+    assert "Here there are none." in page and "The intervals carry" not in page
 
 
 def test_runs_without_predictions_are_counted_and_their_effects_marked(store: Store, tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ def test_runs_that_are_missing_failed_or_unread_are_told(tmp_path):
     document = made(store)
     text = Tags(document).text
     assert "1 run failed" in text and "1 run not finished yet" in text
-    assert "1 run without predictions that can be read" in text
+    assert "1 run without predictions that can be read: the intervals of effects that use them carry" in text
     told = {
         row[0]: line for row, line in zip(json.loads(block(document, "board"))["rows"], details(document), strict=True)
     }

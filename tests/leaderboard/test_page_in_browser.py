@@ -141,6 +141,35 @@ def test_a_filter_keeps_its_runs_counts_them_and_can_be_linked_to(reader):
     assert page.locator("#runs").get_by_role("status").inner_text() == "36 of 36 runs"
 
 
+@pytest.mark.parametrize(
+    ("address", "word"),
+    [
+        ("alarms=x", "“x”"),
+        ("behind=constructor", "Behind the effect of “constructor”"),
+        ("dataset=nosuch", "Data set “nosuch”"),
+    ],
+)
+def test_an_address_that_asks_for_what_is_not_here_shows_all_runs_and_says_so(reader, address, word):
+    page = reader.open(address)
+    status = page.locator("#runs").get_by_role("status")
+    assert status.inner_text().startswith("36 of 36 runs; not here, so not asked for: ")
+    assert word in status.inner_text()
+    page.locator("#runs").get_by_label("Data set").select_option("raer")
+    assert status.inner_text() == "18 of 36 runs"
+
+
+def test_files_that_can_not_be_read_are_told_with_their_run(browser, tmp_path):
+    store = demo(tmp_path, ["caer"], [0])
+    (folder,) = (tmp_path / "caer").glob("000-*")
+    (folder / "history.jsonl").write_text("{")
+    (tmp_path / "index.html").write_bytes(made(store))
+    window = Reader(browser, tmp_path / "index.html")
+    page = window.open(f"run={folder.name}")
+    assert "Damaged files of this run: history.jsonl: is not JSON lines" in page.locator("#run .warning").inner_text()
+    assert window.complaints == []
+    window.context.close()
+
+
 def test_scores_of_one_metric_and_of_validation_can_be_chosen(reader):
     page = reader.open("metric=uar")
     heads = page.locator("#runs thead th:visible").all_inner_texts()

@@ -11,10 +11,11 @@ import pytest
 from test_leaderboard import PLANTED, plan_of, save_run, store_of
 
 from harness import statistics
+from harness.leaderboard import report
 from harness.leaderboard.ablation import ablation
 from harness.leaderboard.published import published
 from harness.leaderboard.results import load
-from harness.leaderboard.summary import Summary, summary
+from harness.leaderboard.summary import Summary, summary, until_in_words
 from harness.statistics import influence
 from harness.store import Store
 
@@ -69,6 +70,63 @@ def test_the_least_effect_is_what_the_corrected_test_of_these_seeds_finds(tmp_pa
     seeds, clips = (np.mean([getattr(e, f"{part}_variance") for e in mine]) for part in ("seed", "clip"))
     wanted = statistics.detectable(float(seeds), float(clips), 3, 1 - 0.05 / len(table), 0.8)
     assert summary(board, found).least["caer", "war"] == pytest.approx(wanted)
+
+
+def test_after_a_pilot_the_least_effect_is_what_the_pilots_spread_finds(tmp_path: Path) -> None:
+    plan = plan_of(["caer"], [0, 1, 2, 3, 4, 5])
+    (tmp_path / "all").mkdir()
+    plain = of(store_of(tmp_path / "all", plan)).least["caer", "war"]
+    board = load([store_of(tmp_path / "pilot", plan | {"until": {"pilot": 3, "width": 0.01}})], "demo")
+    found = ablation(board)
+    mine = [row.effect for row in found.rows if row.kind == "factor" and row.metric == "war"]
+    seed = float(np.mean([effect.seed_variance for effect in mine]))
+    wanted = statistics.detectable(seed, 0.0, 6, 1 - 0.05 / len(mine), 0.8, freedom=2)
+    assert summary(board, found).least["caer", "war"] == pytest.approx(wanted) != pytest.approx(plain)
+
+
+def test_an_effect_that_no_scores_can_have_is_not_promised(tmp_path: Path) -> None:
+    plan = plan_of(["caer"], [0, 1], {"moco": ["", "moco"]})
+    for row in plan["runs"]:
+        save_run(tmp_path / "runs", row, 0.2 + 0.6 * ((row["levels"]["moco"] + row["seed"]) % 2))
+    store = Store(tmp_path / "runs")
+    store.write_plan("demo", plan)
+    assert of(store).least["caer", "war"] > 1
+    page = report([store], "demo", tmp_path / "out").read_text()
+    assert "With 2 seeds no effect, however large, would be found four times in five." in page
+    assert "points would be found" not in page
+    html = (tmp_path / "out" / "index.html").read_text()
+    assert "any effect, however large, would often go unseen on" in html and "of fewer points than these" not in html
+
+
+def test_data_sets_without_a_common_seed_are_said_to_have_none(tmp_path: Path) -> None:
+    plan = plan_of(["caer", "raer"], [0, 1, 2, 3])
+    plan["runs"] = [row for row in plan["runs"] if (row["dataset"] == "raer") == (row["seed"] > 1)]
+    page = report([store_of(tmp_path / "runs", plan)], "demo", tmp_path / "out").read_text()
+    assert "Over all there is nothing to compare: the data sets share no seeds." in page
+
+
+@pytest.mark.parametrize(
+    ("pilot", "width", "gone", "said"),
+    [
+        (2, 0.05, 0, "Seeds were added until the intervals"),
+        (3, 0.05, 0, "none were: the first 3 seeds are enough"),
+        (3, 0.0001, 0, "none were: no number of seeds that can be trained was expected to be enough"),
+        (3, 0.05, 1, "none were: not all runs of the first 3 seeds are done"),
+    ],
+)
+def test_the_rule_for_seeds_is_told_as_it_went(tmp_path: Path, pilot: int, width: float, gone: int, said: str) -> None:
+    plan = plan_of(["caer"], [0, 1, 2]) | {"until": {"pilot": pilot, "width": width}}
+    store = store_of(tmp_path / "runs", {**plan, "runs": plan["runs"][gone:]})
+    store.write_plan("demo", plan)
+    board = load([store], "demo")
+    assert said in until_in_words(board, ablation(board).rows)
+    report([store], "demo", tmp_path / "out")
+    assert said in " ".join((tmp_path / "out" / "index.html").read_text().split())
+
+
+def test_without_a_rule_nothing_is_said_of_one(tmp_path: Path) -> None:
+    board = load([store_of(tmp_path / "runs", plan_of(["caer"], [0, 1]))], "demo")
+    assert until_in_words(board, ablation(board).rows) == ""
 
 
 def test_runs_that_disagree_in_their_settings_have_no_standings(tmp_path: Path) -> None:

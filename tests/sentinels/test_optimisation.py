@@ -12,7 +12,7 @@ from accelerate import Accelerator
 from conftest import Silent, small_learner
 from torch.nn import functional as F
 
-from harness import grammar, plugins, training
+from harness import grammar, optimisation, plugins, training
 from harness.loading import as_picks
 from harness.methods import Component
 from harness.protocol import Train
@@ -114,7 +114,7 @@ def test_who_only_watches_leaves_no_trace_in_what_was_read():
 def test_the_schedules_closed_form_is_what_the_loop_multiplies_by(schedule):
     train = Train(schedule=schedule, epochs=20, milestones=(3, 9))
     for epoch in range(20):
-        assert _factor(train, epoch) == pytest.approx(training._rate(train, epoch), rel=1e-9, abs=1e-12)
+        assert _factor(train, epoch) == pytest.approx(optimisation.rate(train, epoch), rel=1e-9, abs=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,15 @@ def test_without_clips_the_power_is_that_of_the_noncentral_t(n):
     assert t.sf(reach) == pytest.approx(0.8, abs=0.001)
 
 
+@pytest.mark.parametrize(("n", "freedom"), [(12, 2), (12, 4), (5, 4)])
+def test_seeds_added_to_a_pilot_leave_it_the_pilots_degrees_of_freedom(n, freedom):
+    least = detectable(0.02**2, 0.0, n, freedom=freedom)
+    t = stats.nct(freedom, least / (0.02 / math.sqrt(n)))
+    assert t.sf(stats.t(freedom).ppf(0.975)) == pytest.approx(0.8, abs=0.001)
+    assert seeds_needed(least * (1 + 1e-6), 0.02**2, 0.0, freedom=freedom) == n
+    assert seeds_needed(least * (1 - 1e-6), 0.02**2, 0.0, freedom=freedom) == n + 1
+
+
 def test_with_clips_the_test_finds_a_detectable_effect_as_often_as_promised():
     rng, n, seed_sd, clip_sd = np.random.default_rng(0), 4, 0.03, 0.012
     least = detectable(seed_sd**2, clip_sd**2, n)

@@ -64,7 +64,7 @@ def _details(board: Board, shared: runs.Pool, clips: dict[str, Clips]) -> Iterat
     for place, run in enumerate(board.runs):
         root = run.folder.parents[1]
         record = stores.setdefault(root, Store(root)).record(run.dataset, run.run_id) if run.entry else None
-        told = runs.detail(record, shared) if record else {}
+        told = runs.detail(record, run.entry, shared) if record and run.entry else {}
         if record and run.done:
             told |= _predicted(run, record.result.get("classes", ()), clips)
         yield ("\n" if place else "") + _as_json(told)

@@ -9,21 +9,23 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from harness.leaderboard.ablation import Row
+from harness.leaderboard.board import Board
 from harness.leaderboard.comparisons import FACTOR, INTERACTION
 from harness.leaderboard.markdown import points
 from harness.leaderboard.page.markup import Markup, join, link, name, table, tag
 from harness.leaderboard.page.verdict import MEANING, span, to_runs
 from harness.leaderboard.paired import class_of
+from harness.leaderboard.wording import over
 
 _SIGNS = {"helps": "▲", "hurts": "▼", "can't tell": "○"}
 _WIDE, _HIGH = 160, 14  # of an interval's picture
 _SHADES = 4
 
 
-def by_metric(rows: Sequence[Row], headings: Mapping[str, str]) -> Markup:
+def by_metric(board: Board, rows: Sequence[Row], headings: Mapping[str, str]) -> Markup:
     """The effect of each factor on each data set, a table a metric."""
     families = {metric: [r for r in rows if r.kind == FACTOR and r.metric == metric] for metric in MEANING}
-    parts = [_forest(metric, family, headings) for metric, family in families.items() if family]
+    parts = [_forest(board, metric, family, headings) for metric, family in families.items() if family]
     return join(parts)
 
 
@@ -60,13 +62,16 @@ def per_class(rows: Sequence[Row], headings: Mapping[str, str]) -> Markup:
     return tag("div", parts, class_="maps") if parts else Markup()
 
 
-def _forest(metric: str, family: Sequence[Row], headings: Mapping[str, str]) -> Markup:
+def _forest(board: Board, metric: str, family: Sequence[Row], headings: Mapping[str, str]) -> Markup:
     found = {(row.factor, row.dataset): row for row in family}
     columns = list(dict.fromkeys(row.dataset for row in family))
     reach = _reach(family)
     heads = ["Factor", *(name(headings[column]) for column in columns)]
     lines = [
-        [_asked(factor, family), *(_cell(found.get((factor, column)), headings[column], reach) for column in columns)]
+        [
+            _asked(factor, family),
+            *(_cell(board, found.get((factor, column)), headings[column], reach) for column in columns),
+        ]
         for factor in dict.fromkeys(row.factor for row in family)
     ]
     caption = f"Effect on {MEANING[metric]}; points of the test score, axis from {_axis(-reach)} to {_axis(reach)}"
@@ -79,21 +84,33 @@ def _asked(factor: str, family: Sequence[Row]) -> Markup:
     return join([name(factor), tag("span", said, class_="said")])
 
 
-def _cell(row: Row | None, heading: str, reach: float) -> Markup:
+def _cell(board: Board, row: Row | None, heading: str, reach: float) -> Markup:
     if row is None:
         return tag("td", "–", role="cell", data_label=heading)
     numbers = tag("span", f"{points(row.effect.effect)} [{span(row)}]", class_="number")
+    sets = [tag("span", "over ", name(over(board, row)), class_="said")] if over(board, row) else []
     return tag(
-        "td", link(to_runs(row), *_said(row)), " ", numbers, _interval(row, reach),
+        "td", link(to_runs(row), *_said(row)), " ", numbers, _interval(row, reach), *sets,
         role="cell", data_label=heading, class_=_style(row),
     )  # fmt: skip
 
 
 def _pairs(caption: str, rows: Sequence[Row], most: float) -> Markup:
-    """Factors against factors. A pair stands once, above the diagonal; empty where it can't be estimated."""
-    found = {tuple(row.factor.rsplit(":", 1)): row for row in rows}
-    names = list(dict.fromkeys(part for pair in zip(*found, strict=True) for part in pair))
-    lines = [[name(one), *(_shaded(found.get((one, other)), other, most) for other in names[1:])] for one in names[:-1]]
+    """Factors against factors. A pair stands once, above the diagonal; empty where it can't be estimated.
+
+    Of pairs that are one contrast of the runs the first has the number, and the others say which that is.
+    """
+    cells: dict[tuple[str, str], Markup] = {}
+    for row in rows:
+        (_, first, second), *others = row.pairs
+        cells[first, second] = _shaded(row, second, most)
+        for sign, one, other in others:
+            cells[one, other] = tag("td", name(f"= {sign}{first} × {second}"), role="cell", data_label=other)
+    names = list(dict.fromkeys(part for pair in zip(*cells, strict=True) for part in pair))
+    lines = [
+        [name(one), *(cells.get((one, other)) or _shaded(None, other, most) for other in names[1:])]
+        for one in names[:-1]
+    ]
     return table(name(caption), ["", *map(name, names[1:])], lines, "heat")
 
 

@@ -26,7 +26,7 @@ def repeat(board: Board) -> Markup:
         ]
         rows.append([name(dataset), *(tag("code", value) if value else "–" for value in values)])
     header = ["Data set", "Fingerprint of the data", "Manifest of the copy", "Model", "Weights"]
-    command = board.command or "harness report --out leaderboards/all"
+    command = board.command
     return join([tag("pre", tag("code", command)), table("What the runs were made from", header, rows)])
 
 
@@ -39,7 +39,7 @@ def _left_out(board: Board, summary: Summary) -> Iterator[Markup]:
         yield tag("p", f"{plural(missing, 'run')} not finished yet.")
     if summary.unread:
         yield tag("p", f"{plural(len(summary.unread), 'run')} without predictions that can be read: the intervals of "
-            "their data sets carry the spread of the seeds only, not that of the test clips.")  # fmt: skip
+            "effects that use them carry the seeds alone, and they are in no effect on a single class.")  # fmt: skip
     if board.dropped:
         rows = [[name(dropped["method"]), name(dropped["why"])] for dropped in board.dropped]
         yield table("Combinations that the grid dropped", ["Method", "Why"], rows)

@@ -15,6 +15,7 @@ function runPage(run) {
     element("p", { class: "soft" }, named(run.id), ...state(run, told)),
     told.error && element("p", { class: "warning" }, `Failed: ${told.error}`),
     told.retried && element("p", { class: "warning" }, told.retried),
+    told.unread && element("p", { class: "warning" }, `Damaged files of this run: ${told.unread.join("; ")}`),
     element("div", { class: "columns" }, scores(run, told), again(run)),
   ];
   if (told.repeat) parts.push(alarms(told.alarms || []), training(told), mistakes(run, told), provenance(told));

@@ -10,13 +10,14 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
 
 from harness import repeat
-from harness.errors import headline
-from harness.index import METRICS, SPLITS
+from harness.errors import BadInput, headline
+from harness.index import METRICS, RESULT, SPLITS, Entry, unpacked
 from harness.leaderboard.board import Board, Run
 from harness.leaderboard.markdown import plain, without_folders
 from harness.scores import BINS
@@ -73,20 +74,30 @@ def listed(board: Board) -> dict[str, Any]:
     return {"rows": rows, "methods": methods.values, "selections": selections.values, "variants": variants.values}
 
 
-def detail(record: Record, shared: Pool) -> dict[str, Any]:
-    """What the page shows of one run when it is opened, but for what is told by its predictions."""
-    spec, result, history = record.spec, record.result, record.history()
+def detail(record: Record, entry: Entry, shared: Pool) -> dict[str, Any]:
+    """What the page shows of one run when it is opened, but for what is told by its predictions.
+
+    `unread` says what of its files is damaged: the page does without that.
+    """
+    spec, result = record.spec, record.result
+    unread = [_sentence(f"{RESULT}: {what}") for _, name, what in unpacked(entry.raised) if name == RESULT]
+    history, alarms = (_rows_of(read, unread) for read in (record.history, record.alarms))
+    confusion = result.get("confusion", {}).get("test")
+    if confusion and not all(type(count) is int for row in confusion for count in row):
+        confusion = None
+        unread.append(f"{RESULT}: its confusion table holds what is no count")
     told: dict[str, Any] = {
         "primary": plain(result.get("primary", "")),
         "epoch": result.get("epoch"),
         "epochs": len(history),
         "seconds": rounded(result.get("duration_s")),
         "resumed": result.get("resumed"),
-        "alarms": [_alarm(alarm) for alarm in record.alarms()],
+        "alarms": [_alarm(alarm) for alarm in alarms],
         "classes": shared.place(result.get("classes", []), _names),
-        "confusion": result.get("confusion", {}).get("test"),
+        "confusion": confusion,
         "settings": shared.place({key: value for key, value in spec.items() if key not in _ELSEWHERE}, _settings),
-        "environment": shared.place(record.environment(), flat),
+        "environment": shared.place(_environment(record, unread), flat),
+        "unread": unread,
         "notes": shared.place([note["message"] for note in result.get("counts", {}).get("notes", ())], _sentences),
         "repeat": plain(repeat.command(anywhere(spec))),
         **curves(history),
@@ -96,6 +107,26 @@ def detail(record: Record, shared: Pool) -> dict[str, Any]:
     if again := result.get("retried"):
         told["retried"] = _sentence(f"{again['why']}; {again['how']}")
     return {key: value for key, value in told.items() if value is not None and value != []}
+
+
+def _rows_of(read: Callable[[], list[dict[str, Any]]], unread: list[str]) -> list[dict[str, Any]]:
+    try:
+        return read()
+    except BadInput as error:
+        unread.append(_word(error))
+        return []
+
+
+def _environment(record: Record, unread: list[str]) -> dict[str, Any]:
+    try:
+        return record.environment()
+    except BadInput as error:
+        unread.append(_word(error))
+        return {}
+
+
+def _word(error: BadInput) -> str:
+    return _sentence(f"{PurePath(error.where).name}: {error.what}")
 
 
 _ELSEWHERE = ("dataset", "method", "seed", "schema")  # of a spec: what the run's heading says
@@ -177,10 +208,10 @@ def _state(run: Run) -> str:
 def _alarm(alarm: Mapping[str, Any]) -> dict[str, Any]:
     evidence = json.dumps(alarm["evidence"], sort_keys=True, ensure_ascii=False) if alarm.get("evidence") else ""
     told = {
-        "severity": plain(alarm["severity"]),
-        "sentinel": plain(alarm["sentinel"]),
+        "severity": plain(str(alarm.get("severity", "unknown"))),
+        "sentinel": plain(str(alarm.get("sentinel", "unknown"))),
         "epoch": alarm.get("epoch"),
-        "message": _sentence(alarm["message"]),
+        "message": _sentence(str(alarm.get("message", "Its message is not stored."))),
         "mend": _sentence(alarm.get("mend") or ""),
         "evidence": _sentence(evidence if len(evidence) <= _EVIDENCE else evidence[: _EVIDENCE - 1] + "…"),
     }

@@ -8,19 +8,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from harness import design
 from harness.leaderboard.ablation import Row
 from harness.leaderboard.board import Board
 from harness.leaderboard.page import effects, facts, standing, verdict
-from harness.leaderboard.page.markup import Markup, join, tag
+from harness.leaderboard.page.markup import Markup, join, name, tag
 from harness.leaderboard.summary import Summary
+from harness.leaderboard.wording import averaged, confounded
 
 _INTERACTION = (
     "What the factor of the row adds where that of the column is on, less what it adds where that is off. The darker, "
     "the further from nothing; “helps” and “hurts” stand only where it can be told."
 )
 _EACH = (
-    "Each number is the mean difference in the test score between runs that differ in this factor only; the word above "
-    "it leads to those runs."
+    "Each number is the mean effect on the test score; averaged are {averaged}. The word above it leads to the runs."
 )
 
 
@@ -59,10 +60,14 @@ def sections(board: Board, rows: Sequence[Row], summary: Summary, headings: Mapp
 
 def _answer(board: Board, rows: Sequence[Row], summary: Summary, headings: Mapping[str, str]) -> Iterator[Markup]:
     yield verdict.answer(board, rows, headings, summary.least)
-    if tables := effects.by_metric(rows, headings):
+    if tables := effects.by_metric(board, rows, headings):
         yield tag("div", id="metric", class_="controls", hidden=True)
         yield tables
-        yield tag("p", " ".join([_EACH, *verdict.how_sure(board, rows)]), class_="note")
+        how = _EACH.format(averaged=averaged(board))
+        yield tag("p", " ".join([how, *verdict.how_sure(board, rows)]), class_="note")
+    if board.design and board.factors:
+        lines = [tag("li", name(line)) for line in design.in_words(board.design)]
+        yield tag("details", tag("summary", "The design"), tag("ul", lines), open=bool(confounded(board)))
 
 
 def _interactions(rows: Sequence[Row], headings: Mapping[str, str]) -> Markup:

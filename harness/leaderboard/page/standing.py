@@ -16,6 +16,7 @@ _NOT_OURS = (
     "As printed in papers. Another choice of the epoch, another copy of the data and a single seed each make another "
     "number, so none of these is held against ours."
 )
+_NO_BASELINE = "The baseline isn't among them: not all of its runs are there, so no method is held against it."
 
 
 def methods(summary: Summary, headings: Mapping[str, str]) -> Markup:
@@ -28,7 +29,11 @@ def methods(summary: Summary, headings: Mapping[str, str]) -> Markup:
     if summary.disagreeing:
         parts.append(tag("p", "The runs on ", listed([name(d) for d in summary.disagreeing]), " disagree in their "
             "settings, so methods are not held against each other over all data sets."))  # fmt: skip
-    if summary.lacking:
+    if not summary.seeds:
+        parts.append(
+            tag("p", "The data sets share no seeds, so methods are not held against each other over all of them.")
+        )
+    elif summary.lacking:
         names = listed([name(method or "plain") for method in summary.lacking])
         parts.append(
             tag(
@@ -62,12 +67,13 @@ def published(summary: Summary) -> Markup:
 
 def _standings(metric: str, standings: Standings, heading: str) -> list[Markup]:
     ranks = standings.ranks
+    baseline = any(one.better for one in standings.methods)
     header = ["Method", "Mean of the middle half, %", "Beats the baseline in, %", *(["Average rank"] if ranks else [])]
     rows = [
         [
             name(one.method or "plain"),
             _estimate(one.middle),
-            _estimate(one.better) if one.better else "is the baseline",
+            _estimate(one.better) if one.better else "is the baseline" if baseline else "–",
             *([f"{ranks.ranks[place]:.2f}"] if ranks else []),
         ]
         for place, one in enumerate(standings.methods)
@@ -75,6 +81,7 @@ def _standings(metric: str, standings: Standings, heading: str) -> list[Markup]:
     caption = name(f"{heading}: {MEANING[metric]}; over all data sets and seeds, with 95 % intervals")
     return [
         table(caption, header, rows, "wide"),
+        *([] if baseline else [tag("p", _NO_BASELINE, class_="note")]),
         *([tag("p", " ".join(_ranked(ranks)), class_="note")] if ranks else []),
     ]
 

@@ -7,7 +7,7 @@
  * Gives {node, set(chosen)}; `changed(chosen)` is called when the reader changes a filter.
  */
 function bigTable({ caption, noun, columns, rows, filters, sort, changed, page = 50 }) {
-  let chosen = {}, shown = page, [by, descending] = sort;
+  let chosen = {}, shown = page, unknown = [], [by, descending] = sort;
   let looks = null, lines = new Map(); // rows as they are drawn, until a choice changes how they look
   const status = element("p", { role: "status", class: "soft" });
   const body = element("tbody");
@@ -20,15 +20,20 @@ function bigTable({ caption, noun, columns, rows, filters, sort, changed, page =
   const row = element("div", { class: "controls" }, inputs.map((input) => input.node), clear);
   const node = element("div", null, row, status, scroll, element("div", { class: "controls" }, more, everything));
 
+  /** Only what the controls can show is chosen: an address may ask for anything. */
   function set(values) {
-    chosen = values;
-    inputs.forEach((input, place) => input.set(values[filters[place].key] || ""));
+    const can = ({ key, options }) => !options || options.some(([value]) => value === values[key]);
+    const asked = filters.filter(({ key }) => values[key]);
+    chosen = Object.fromEntries(asked.filter(can).map(({ key }) => [key, values[key]]));
+    unknown = asked.filter((filter) => !can(filter)).map(({ key, label }) => `${label} “${values[key]}”`);
+    inputs.forEach((input, place) => input.set(chosen[filters[place].key] || ""));
     shown = page;
     render();
   }
   function choose(key, value) {
     chosen = { ...chosen, [key]: value };
     if (!value) delete chosen[key];
+    unknown = [];
     shown = page;
     render();
     tell();
@@ -62,7 +67,8 @@ function bigTable({ caption, noun, columns, rows, filters, sort, changed, page =
     body.replaceChildren(...found.slice(0, shown).map(drawnOnce));
     const rest = found.length - body.rows.length;
     const partly = rest ? `; the first ${grouped(body.rows.length)} are shown` : "";
-    status.textContent = `${grouped(found.length)} of ${count(rows.length, noun)}${partly}`;
+    const ignored = unknown.length ? `; not here, so not asked for: ${unknown.join(", ")}` : "";
+    status.textContent = `${grouped(found.length)} of ${count(rows.length, noun)}${partly}${ignored}`;
     more.textContent = `Show ${grouped(Math.min(page, rest))} more`;
     more.hidden = everything.hidden = !rest;
   }
@@ -103,7 +109,6 @@ function control({ label, options }, choose) {
     : element("input", { id, type: "search", oninput: () => choose(input.value) });
   const set = (value) => {
     input.value = value;
-    if (options && input.selectedIndex < 0) input.selectedIndex = 0;
   };
   return { node: labelled(label, input), set };
 }

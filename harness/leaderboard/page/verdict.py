@@ -13,7 +13,8 @@ from harness.leaderboard.board import Board
 from harness.leaderboard.comparisons import FACTOR
 from harness.leaderboard.markdown import points
 from harness.leaderboard.page.markup import Markup, join, link, listed, name, tag
-from harness.leaderboard.wording import MINIATURE, all_values, primary, selections
+from harness.leaderboard.summary import WHOLE, until_in_words
+from harness.leaderboard.wording import MINIATURE, all_values, nothing_compared, primary, selections
 from harness.statistics import LEVEL
 from harness.words import plural
 
@@ -60,15 +61,20 @@ def answer(
     if not board.factors:
         return tag("p", "There is one method only, so there is nothing to compare.")
     if not family:
-        return tag("p", "No two finished runs differ in one factor only, so there is nothing to compare yet.")
+        return tag("p", f"There is nothing to compare yet. {nothing_compared(board)}")
     found = [tag("li", _finding(row, headings)) for row in family if row.sure]
     parts = [
         tag("p", _over_all(family, metric), class_="lead"),
         *([tag("ul", found, class_="answers")] if found else []),
     ]
-    could = [tag("span", name(headings[d]), f" {100 * size:.1f}") for (d, m), size in least.items() if m == metric]
+    sizes = {dataset: size for (dataset, of), size in least.items() if of == metric}
+    could = [tag("span", name(headings[d]), f" {100 * size:.1f}") for d, size in sizes.items() if size <= WHOLE]
     if could:
-        parts.append(tag("p", "An effect of fewer points than these would mostly go unseen: ", listed(could), "."))
+        parts.append(tag("p", "An effect of fewer points than these would often go unseen: ", listed(could), "."))
+    never = [tag("span", name(headings[dataset])) for dataset, size in sizes.items() if size > WHOLE]
+    if never:
+        said = "With so few seeds any effect, however large, would often go unseen on: "
+        parts.append(tag("p", said, listed(never), "."))
     return join(parts)
 
 
@@ -86,12 +92,8 @@ def how_sure(board: Board, rows: Sequence[Row]) -> Iterator[str]:
     yield _HOW_SURE
     if any(map(seeds_only, rows)):
         yield _SEEDS_ONLY
-    if board.until:
-        yield (
-            f"Seeds were added until intervals were expected to be no wider than {100 * board.until['width']:.1f} "
-            f"points; where all of the first {board.until['pilot']} seeds are done, their spread alone makes the "
-            "interval (Stein's rule)."
-        )
+    if told := until_in_words(board, rows):
+        yield told
 
 
 def span(row: Row) -> str:

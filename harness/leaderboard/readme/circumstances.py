@@ -149,8 +149,7 @@ def protocol(board: Board) -> Iterator[str]:
 
 def repeat(board: Board) -> Iterator[str]:
     yield "## Repeat and trace"
-    commands = [board.command] if board.command else ["harness report --out leaderboards/all"]
-    yield fenced([*commands, f"harness show {board.done[0].run_id}"])
+    yield fenced([board.command, f"harness show {board.done[0].run_id}"])
     yield (
         "Every score stands in [results.csv](results.csv) beside the id of its run, and `harness show` "
         "prints that run with the command that repeats it; [index.html](index.html), opened in a browser, shows its "

@@ -10,26 +10,23 @@ from harness.leaderboard.comparisons import FACTOR, INTERACTION
 from harness.leaderboard.figures import EFFECTS, INTERACTIONS
 from harness.leaderboard.markdown import escape, points, table
 from harness.leaderboard.paired import class_of
-from harness.leaderboard.wording import SHOWN, heading
+from harness.leaderboard.summary import until_in_words
+from harness.leaderboard.wording import SHOWN, averaged, carried, confounded, heading, label, nothing_compared, over
 from harness.words import plural
 
 _HOW_ABLATED = (
     "Points of the test score (WAR: share of clips that are right; UAR: mean recall of the classes), with the 95 % "
-    "interval. The differences between runs of one seed that differ in nothing else are averaged, and tested over "
-    "seeds. *helps* and *hurts* hold after Holm's correction for the number of effects in the table (the intervals are "
-    "not corrected, so one that excludes 0 may still be *can't tell*). No interval: one seed, or seeds without spread."
+    "interval. Averaged are {averaged}; the means are tested over seeds. *helps* and *hurts* hold after Holm's "
+    "correction for the number of effects in the table (the intervals are not corrected, so one that excludes 0 may "
+    "still be *can't tell*). No interval: one seed, or seeds without spread."
 )
-_BOTH = "The intervals carry both what other seeds and what other test clips would have changed."
-_SEEDS_ONLY = "**The intervals carry what other seeds would have changed, and not what other test clips would.**"
-_MIXED = (
-    "**Some intervals, marked °, carry only what other seeds would have changed**, since runs behind them have no "
-    "predictions that can be read; all others also what other test clips would have."
-)
-_STEIN = (
-    "Seeds were added until the intervals were expected to be no wider than {width} points (Stein's rule): where all "
-    "of the first {pilot} seeds are done, their spread alone makes the interval, since a spread that decided when to "
-    "stop is too small."
-)
+_CARRIED = {
+    "nothing": "Here there are none.",
+    "both": "The intervals carry both what other seeds and what other test clips would have changed.",
+    "seeds": "**The intervals carry what other seeds would have changed, and not what other test clips would.**",
+    "mixed": "**Some intervals, marked °, carry only what other seeds would have changed**, since runs behind them "
+    "have no predictions that can be read; all others also what other test clips would have.",
+}
 _INTERACTION = (
     "An interaction is what one factor does where the other is on, less what it does where it is off: *helps* means "
     "that the two together do more than the sum of what each does, *hurts* that they do less."
@@ -41,13 +38,13 @@ def effects(board: Board, rows: Sequence[Row], figures: Collection[str]) -> Iter
         return
     yield "## What each factor does"
     if not rows:
-        yield "No two finished runs differ in one factor only, so there is nothing to compare yet."
+        yield nothing_compared(board)
         return
-    yield f"{_HOW_ABLATED} {_carried(rows)}"
-    if board.until:
-        width = points(board.until["width"]).lstrip("+")
-        yield _STEIN.format(width=width, pilot=board.until["pilot"])
-    mixed = _carried(rows) == _MIXED
+    parts = carried(rows)
+    yield f"{_HOW_ABLATED.format(averaged=escape(averaged(board)))} {_CARRIED[parts]}"
+    if told := until_in_words(board, rows):
+        yield told
+    mixed = parts == "mixed"
     for metric in SHOWN:
         family = [row for row in rows if row.family == (FACTOR, metric)]
         if family:
@@ -55,32 +52,29 @@ def effects(board: Board, rows: Sequence[Row], figures: Collection[str]) -> Iter
     names = [name for factor in board.factors for _, name in factor.contrasts]
     alone = [escape(name) for name in names if name not in {row.factor for row in rows}]
     if alone:
-        yield f"Without any pair: {', '.join(alone)}."
+        yield f"Without any pair{' or whole fraction' * bool(confounded(board))}: {', '.join(alone)}."
     if EFFECTS in figures:
         yield f"![Effect of each factor with its 95 % interval]({EFFECTS})"
     yield from _interactions(board, rows, figures)
     yield from _classes(board, rows)
 
 
-def _carried(rows: Sequence[Row]) -> str:
-    known = {row.effect.clip_variance is not None for row in rows if row.effect.low is not None}
-    return _MIXED if len(known) > 1 else _SEEDS_ONLY if known == {False} else _BOTH
-
-
 def _table(board: Board, metric: str, family: Sequence[Row], mixed: bool) -> str:
     found = {(row.factor, row.dataset): row for row in family}
     columns = list(dict.fromkeys(row.dataset for row in family))
     cells = [
-        [escape(factor), *(_effect(found.get((factor, column)), mixed) for column in columns)]
+        [escape(factor), *(_effect(board, found.get((factor, column)), mixed) for column in columns)]
         for factor in dict.fromkeys(row.factor for row in family)
     ]
     return table([metric.upper(), *(escape(heading(board, column)) for column in columns)], cells)
 
 
-def _effect(row: Row | None, mixed: bool) -> str:
+def _effect(board: Board, row: Row | None, mixed: bool) -> str:
     if row is None:
         return "–"
-    return f"{points(row.effect.effect)}{_interval(row)}{'°' if mixed and _seeds_only(row) else ''} {row.word}"
+    mark = "°" if mixed and _seeds_only(row) else ""
+    sets = f" (over {escape(over(board, row))})" if over(board, row) else ""
+    return f"{points(row.effect.effect)}{_interval(row)}{mark} {row.word}{sets}"
 
 
 def _interval(row: Row) -> str:
@@ -101,7 +95,8 @@ def _interactions(board: Board, rows: Sequence[Row], figures: Collection[str]) -
     sure = [row for row in family if row.sure]
     if sure:
         cells = [
-            [_of(row), escape(heading(board, row.dataset)), row.metric.upper(), _effect(row, False)] for row in sure
+            [escape(label(row)), escape(heading(board, row.dataset)), row.metric.upper(), _effect(board, row, False)]
+            for row in sure
         ]
         yield table(["factors", "data set", "score", "interaction"], cells)
     if INTERACTIONS in figures:
@@ -121,19 +116,11 @@ def _classes(board: Board, rows: Sequence[Row]) -> Iterator[str]:
                 escape(row.factor),
                 escape(heading(board, row.dataset)),
                 escape(class_of(row.metric) or ""),
-                _effect(row, False),
+                _effect(board, row, False),
             ]
             for row in sure
         ]
         yield table(["factor", "data set", "class", "effect on its recall"], cells)
-
-
-def _where(board: Board, row: Row, score: str) -> list[str]:
-    return [escape(heading(board, row.dataset)), escape(score), _effect(row, False)]
-
-
-def _of(row: Row) -> str:
-    return escape(row.factor.replace(":", " × "))
 
 
 def _sure_of(family: Sequence[Row], noun: str = "effect") -> str:

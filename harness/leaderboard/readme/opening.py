@@ -9,7 +9,7 @@ from harness.leaderboard.ablation import ALL, Row
 from harness.leaderboard.board import Board
 from harness.leaderboard.comparisons import FACTOR, comparisons
 from harness.leaderboard.markdown import escape, points, table
-from harness.leaderboard.summary import Summary
+from harness.leaderboard.summary import WHOLE, Summary
 from harness.leaderboard.wording import MINIATURE, all_values, heading, primary, selections
 from harness.words import plural
 
@@ -61,7 +61,8 @@ def _answer(board: Board, rows: Sequence[Row], found: Summary) -> Iterator[str]:
         mine = [r for r in rows if r.dataset == dataset and r.family == (FACTOR, metric)]
         where = f"On {escape(heading(board, dataset))}" if dataset != ALL else f"Over {escape(heading(board, ALL))}"
         if not mine:
-            yield f"{where} there is nothing to compare yet."
+            apart = dataset == ALL and not found.seeds
+            yield f"{where} there is nothing to compare{': the data sets share no seeds' if apart else ' yet'}."
             continue
         seeds = plural(min(row.effect.n_seeds for row in mine), "seed")
         least = found.least.get((dataset, metric))
@@ -69,9 +70,15 @@ def _answer(board: Board, rows: Sequence[Row], found: Summary) -> Iterator[str]:
         told = "; ".join(f"{escape(row.factor)} {row.word}: {_size(row)}" for row in sure)
         rest = "no other factor's effect" if sure else f"no factor's effect on {metric.upper()}"
         unsure = f"{rest} can be told from nothing with {seeds}" if len(sure) < len(mine) else ""
-        size = points(least or 0.0).lstrip("+")
-        power = f" An effect of {size} points would be found four times in five." if least else ""
-        yield f"{where} " + "; ".join(filter(None, [told, unsure])) + "." + power
+        yield f"{where} " + "; ".join(filter(None, [told, unsure])) + "." + _power(least, seeds)
+
+
+def _power(least: float | None, seeds: str) -> str:
+    if least is None:
+        return ""
+    if least > WHOLE:
+        return f" With {seeds} no effect, however large, would be found four times in five."
+    return f" An effect of {points(least).lstrip('+')} points would be found four times in five."
 
 
 def _size(row: Row) -> str:

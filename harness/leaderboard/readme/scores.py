@@ -94,12 +94,16 @@ def methods(board: Board, found: Summary, figures: Collection[str]) -> Iterator[
         sizes = [plural(n, noun) for n, noun in ((len(board.datasets), "data set"), (len(found.seeds), "seed"))]
         yield _HOW_STANDING.format(methods=plural(count, "method"), sets=sizes[0], seeds=sizes[1])
         yield _standing_table(board, found)
+        if count > 1 and all(one.better is None for each in found.standings.values() for one in each.methods):
+            yield "The baseline isn't among them: not all of its runs are there, so no method is held against it."
         yield from _ranks_in_words(found.standings)
     if RANKS in figures:
         yield f"![Average ranks of the methods; a bar joins those that can't be told apart]({RANKS})"
     elif any(each.ranks for each in found.standings.values()):
         yield f"No picture of the ranks: more than {MOST_RANKED} methods don't fit in one."
-    if found.lacking:
+    if not found.seeds:
+        yield "The data sets share no seeds, so that no method has runs to be held against others over all of them."
+    elif found.lacking:
         yield f"{plural(len(found.lacking), 'method')} left out for want of runs: {escape(some(found.lacking))}."
 
 

@@ -1,0 +1,86 @@
+"""What the pages and the paper's tables say where a comparison is another than a reader would think, or missing."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import predicted
+from test_leaderboard import plan_of
+from test_page import Tags, made
+
+from harness.leaderboard import report
+
+
+def test_a_fraction_names_its_halves_and_aliases_wherever_its_effects_stand(tmp_path: Path) -> None:
+    plan = predicted.fraction_of_four([0, 1])
+    out = report([predicted.store(tmp_path / "runs", plan)], "demo", tmp_path / "out").parent
+    page, tex = ((out / name).read_text() for name in ("README.md", "ablation.tex"))
+    assert "of a, b, c, d the difference between the two halves of a seed's fraction" in page
+    assert "differ in nothing else" not in page
+    assert (
+        r"Confounded: a$\times$b = c$\times$d; a$\times$c = b$\times$d" in tex
+        and r"a $\times$ d = b $\times$ c &" in tex
+    )
+    with (out / "ablation.csv").open(encoding="utf-8", newline="") as file:
+        assert "a:d = b:c" in {row["factor"] for row in csv.DictReader(file)}
+
+
+def test_a_fraction_that_is_not_whole_is_named_as_the_reason(tmp_path: Path) -> None:
+    plan = predicted.fraction_of_four([0, 1])
+    plan["runs"] = [row for row in plan["runs"] if row["levels"] != {"a": 1, "b": 1, "c": 0, "d": 0}]
+    out = report([predicted.store(tmp_path / "runs", plan)], "demo", tmp_path / "out").parent
+    assert "The fraction isn't whole in any seed" in (out / "README.md").read_text()
+    assert "The fraction isn{'}t whole in any seed" in (out / "ablation.tex").read_text()
+
+
+def test_data_sets_that_share_no_seeds_have_no_mean_and_that_is_the_reason(tmp_path: Path) -> None:
+    plan = plan_of(["caer", "raer"], [0, 1, 2, 3])
+    plan["runs"] = [row for row in plan["runs"] if (row["dataset"] == "caer") == (row["seed"] < 2)]
+    out = report([predicted.store(tmp_path / "runs", plan)], "demo", tmp_path / "out").parent
+    page = (out / "README.md").read_text()
+    assert "The data sets share no seeds" in page and "for want of runs" not in page
+    assert "mean over them" not in (out / "ablation.tex").read_text()
+
+
+def test_a_mean_over_fewer_data_sets_is_marked_in_its_cell(tmp_path: Path) -> None:
+    plan = plan_of(["caer", "daisee", "raer"], [0, 1])
+    plan["runs"] = [row for row in plan["runs"] if row["dataset"] != "raer" or not row["levels"]["moco"]]
+    out = report([predicted.store(tmp_path / "runs", plan)], "demo", tmp_path / "out").parent
+    assert "(over caer, daisee) |" in (out / "README.md").read_text()
+    tex = (out / "ablation.tex").read_text()
+    assert " (caer, daisee) " in tex and "the mean over them, or over those in brackets." in tex
+
+
+def test_methods_without_a_baseline_say_so(tmp_path: Path) -> None:
+    plan = plan_of(["caer", "raer"], [0, 1])
+    plan["runs"] = [row for row in plan["runs"] if any(row["levels"].values())]
+    page = report([predicted.store(tmp_path / "runs", plan)], "demo", tmp_path / "out").read_text()
+    assert "The baseline isn't among them" in page
+
+
+def test_methods_without_a_baseline_are_not_called_the_baseline(tmp_path):
+    plan = plan_of(["caer", "raer"], [0, 1])
+    plan["runs"] = [row for row in plan["runs"] if any(row["levels"].values())]
+    text = Tags(made(predicted.store(tmp_path, plan))).text
+    assert "is the baseline" not in text and "The baseline isn't among them" in text
+
+
+def test_data_sets_that_share_no_seeds_are_the_reason_for_no_standings(tmp_path):
+    plan = plan_of(["caer", "raer"], [0, 1, 2, 3])
+    plan["runs"] = [row for row in plan["runs"] if (row["dataset"] == "caer") == (row["seed"] < 2)]
+    text = Tags(made(predicted.store(tmp_path, plan))).text
+    assert "The data sets share no seeds" in text and "runs of theirs are missing" not in text
+
+
+def test_a_fraction_names_its_aliases_and_shows_one_contrast_once(tmp_path):
+    document = made(predicted.store(tmp_path, predicted.fraction_of_four([0, 1, 2])))
+    text = Tags(document).text
+    assert "confounded: a×d = b×c" in text and "the difference between the two halves of a seed's fraction" in text
+    assert document.decode().count("<bdi>= a × d</bdi>") == 4  # a metric each
+
+
+def test_a_mean_over_fewer_data_sets_names_them(tmp_path):
+    plan = plan_of(["caer", "daisee", "raer"], [0, 1])
+    plan["runs"] = [row for row in plan["runs"] if row["dataset"] != "raer" or not row["levels"]["moco"]]
+    assert "over caer, daisee" in Tags(made(predicted.store(tmp_path, plan))).text
