@@ -103,7 +103,7 @@ def run(plan: Plan, record: Mapping[str, Any], store: Store, asked: Asked, argv:
                 board.close()
                 return Outcome(wanted)
         _set_threads(runner, todo, launch, most)
-    if launch.leads:
+    if launch.leads and not launch.task:  # of a cluster's jobs: whoever submitted them has written it
         store.write_plan(plan.grid.name, record)
     outcome = Outcome(wanted)
     if runner is not None:

@@ -312,3 +312,11 @@ def test_any_component_can_be_a_factor(name):
     raw = {"datasets": ["raer"], "baseline": "+".join(needs), "factors": {name: name}}
     raw["baseline"] = "ldl+prompt" if name == "warmup" else raw["baseline"]
     assert [name in arm.method.names for arm in build("name", raw).arms] == [False, True]
+
+
+def test_the_default_grid_comes_along_wherever_one_stands(tmp_path, monkeypatch):
+    here = load(DEFAULT)
+    monkeypatch.chdir(tmp_path)
+    assert load("grids/default.toml") == here
+    with pytest.raises(BadInput, match="no such grid file"):
+        load("grids/other.toml")

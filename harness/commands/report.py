@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from harness import shipped
 from harness.commands import Add
@@ -25,8 +24,9 @@ def declare(add: Add) -> None:
 
 def report(arguments: argparse.Namespace, argv: list[str]) -> int:
     from harness.leaderboard import report as write
+    from harness.onlooker import named
     from harness.store import writable
 
-    grid = Path(arguments.grid).stem if arguments.grid else None
+    grid = named(arguments.grid) if arguments.grid else None
     print(f"leaderboard: {write(stores_of(arguments), grid, writable(arguments.out))}")
     return 0
