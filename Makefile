@@ -1,7 +1,7 @@
 PYTHON ?= python3
 HARNESS := .venv/bin/harness
 
-.PHONY: grid test test-slow test-slurm tiny lint format postmortem sentinels reliability statistics docs tiny-model lock audit clean
+.PHONY: grid test test-slow test-slurm tiny lint format postmortem sentinels reliability soak statistics docs tiny-model lock audit clean
 
 grid: .venv/installed  ## train the default grid and write leaderboards/default/
 	$(HARNESS) run --grid
@@ -38,6 +38,9 @@ sentinels: .venv/installed  ## plant every defect, train healthy runs, and write
 
 reliability: .venv/installed  ## write docs/reliability.md from the tests of faults
 	.venv/bin/python docs/reliability.py
+
+soak: .venv/installed  ## an hour of kills, power cuts and damaged files, then everything compared
+	.venv/bin/python benchmarks/soak.py --minutes 60
 
 statistics: .venv/installed  ## simulate how well the statistics do and write docs/statistics.md (minutes)
 	.venv/bin/python docs/statistics.py

@@ -5,8 +5,9 @@
 `harness run --workers 2` trains ten small runs once in peace. Then, until the time is up, the same command is started
 again and again on another store while lead and workers get SIGKILL, SIGTERM, or SIGSTOP and later SIGCONT at random
 moments; a power cut kills all of them and cuts files of unfinished runs at random places. A store that is complete
-begins anew. At the end the command runs through. Every run must equal, to the last bit, the one that trained in
-peace; no command may end with another code than those it documents, or take longer than a minute to leave.
+begins anew. At the end the command runs through. Every run must equal, to the last bit, the one that trained in peace,
+and so must the tables of the leaderboard; no command may end with another code than those it documents, or take longer
+than a minute to leave.
 
 Exit code 1 if anything differs. A disturbance takes about ten seconds, most of which is the start of the next command.
 """
@@ -34,7 +35,8 @@ from faults.lab import HOME, stored
 METHODS = "prompt,prompt+lsr,prompt+ldl,prompt+mixup,prompt+moco(queue=16)"
 WORDS = ["run", "--datasets", "caer", "--methods", METHODS, "--seeds", "0,1", "--tiny", "--workers", "2"]
 WORDS += ["--set", "train.epochs=40", "--save-every", "0.2"]
-EXITS = (0, 3, -signal.SIGKILL)
+EXITS = (0, 1, 3, -signal.SIGKILL)  # 1: a run whose processes died twice is told as failed, and tried again later
+TABLES = ("results.csv", "ablation.csv", "ablation.tex")
 LEAVING = 60.0  # seconds that a command may take to leave when it is told to
 TRIES = 3  # calls in the end: the first may be one that was told to stop or lost its files
 TRAINING = 0.8  # the share of disturbances that wait until something trains; others come in the middle of anything
@@ -45,6 +47,7 @@ class Soak:
     def __init__(self, folder: Path, chance: random.Random) -> None:
         self.folder, self.chance = folder, chance
         self.peace: dict[str, Any] = {}
+        self.tables: dict[str, bytes] = {}
         self.acts, self.exits = Counter[str](), Counter[str]()
         self.wrong: list[str] = []
         self.compared = self.rounds = 0
@@ -57,7 +60,7 @@ class Soak:
     def in_peace(self) -> None:
         command = self.command(self.folder / "peace")
         assert command.wait() == 0, self.said()
-        self.peace = stored(self.folder / "peace")
+        self.peace, self.tables = stored(self.folder / "peace"), self.leaderboard()
 
     def for_minutes(self, minutes: float) -> None:
         deadline = time.monotonic() + 60 * minutes
@@ -84,6 +87,10 @@ class Soak:
         words = [sys.executable, "-m", "harness", *WORDS, "--runs", str(runs), "--out", str(self.folder / "out")]
         with (self.folder / "said").open("a") as log:
             return subprocess.Popen(words, stdout=log, stderr=log, cwd=HOME)
+
+    def leaderboard(self) -> dict[str, bytes]:
+        """Its tables; the pages also tell how long runs took and how often they were cut off."""
+        return {name: (self.folder / "out" / name).read_bytes() for name in TABLES}
 
     def said(self) -> str:
         return (self.folder / "said").read_text(errors="replace")[-3000:]
@@ -159,6 +166,7 @@ class Soak:
         self.wrong += [
             f"{run_id} differs" for run_id in self.peace.keys() & found.keys() if found[run_id] != self.peace[run_id]
         ]
+        self.wrong += ["the leaderboard differs"] if self.leaderboard() != self.tables else []
         self.compared += len(found)
         self.rounds += 1
 
