@@ -25,10 +25,10 @@ So there is one answer to everything: run the same command again. Exit codes: 0 
 an error, the others finished; 2 bad input, nothing began; 3 cut off, and the same command goes on.
 
 `make soak` kills, suspends, tells to stop and cuts the power for an hour while two workers train ten small runs again
-and again. Twice 61 minutes on a busy machine with two cores: 937 commands; 615 kills and power cuts, which cut off 3,731
-files; 332 requests to stop and 290 suspensions; 13 stores with 130 runs, every one equal to the last bit to the one
-trained in peace. It found that Ctrl-C while Python still imported ended `python -m harness` by the signal and not with 3
-(mended), and six commands that took more than a minute to leave while eight processes wanted each core.
+and again. Twice 61 minutes on a busy machine with two cores: 937 commands; 615 kills and power cuts, which cut off
+3,731 files; 332 requests to stop and 290 suspensions; 13 stores with 130 runs, every one equal to the last bit to the
+one trained in peace. It found that Ctrl-C while Python still imported ended `python -m harness` by the signal and not
+with 3 (mended), and six commands that took more than a minute to leave while eight processes wanted each core.
 
 This page is written by `make reliability`: {count} faults, each with the test that makes it happen, through the real
 command (`tests/faults/…`).
