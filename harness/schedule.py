@@ -97,9 +97,8 @@ def run(plan: Plan, record: Mapping[str, Any], store: Store, asked: Asked, argv:
         )
         if not launch.worker:  # whoever started a worker has done this already
             _prepare(runner, todo)
-            if launch.task != "train":
-                _picture(plan, store, board)
             if launch.task == "prepare":
+                _picture(plan, store, board)
                 board.close()
                 return Outcome(wanted)
         _set_threads(runner, todo, launch, most)
@@ -123,6 +122,8 @@ def run(plan: Plan, record: Mapping[str, Any], store: Store, asked: Asked, argv:
             if launch.task:
                 crew.join()
         outcome.died = crew.died
+        if launch.leads and not launch.task:  # last: they must not take the room that a result needs
+            _picture(plan, store, board)
     board.close()
     return _outcome(plan, store, outcome)
 
