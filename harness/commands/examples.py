@@ -86,8 +86,8 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {  # by command: what to type
         ("harness predict ldl-prompt-s0 a.mp4 b.mp4 --out seen --json", "and pictures of what the network saw"),
     ),
     "export": (
-        ("harness run --grid mine.toml --save-model", "first: weights are kept when asked for"),
         ("harness export ldl-prompt-s0 --out exported", "a folder that open_clip and harness.load read"),
+        ("harness export ldl-prompt-s0 --runs old-runs --out exported", "a run of another store"),
     ),
     "new": (
         ("harness new method my-loss", "a package with one component, its test and a grid"),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness import training
+from harness import optimisation, training
 from harness.learner import Learner
 from harness.model import Head, VideoModel
 from sentinels.defects import Defect
@@ -43,8 +43,8 @@ def _frozen_by_name(patch: pytest.MonkeyPatch, folder: Path) -> Iterable[str]:
 
 def _rate_of_zero(patch: pytest.MonkeyPatch, folder: Path) -> Iterable[str]:
     """A warm-up of the learning rate that begins at 0 and is stepped by the epoch."""
-    factor = training._rate
-    patch.setattr(training, "_rate", lambda settings, epoch: 0.0 if epoch == 0 else factor(settings, epoch))
+    factor = optimisation.rate
+    patch.setattr(optimisation, "rate", lambda settings, epoch: 0.0 if epoch == 0 else factor(settings, epoch))
     return ()
 
 

@@ -9,7 +9,7 @@ import open_clip
 import pytest
 from safetensors.torch import load_file, save_file
 
-from harness import training, weights
+from harness import states, weights
 from sentinels.defects import Defect
 
 
@@ -38,12 +38,12 @@ def _loosely(patch: pytest.MonkeyPatch) -> None:
 
 def _prompts_forgotten(patch: pytest.MonkeyPatch, folder: Path) -> Iterable[str]:
     """The best epoch's weights are kept without the learned prompts."""
-    keep = training._restore
+    keep = states.restore
 
     def restore(learner, kept):
         return keep(learner, {name: value for name, value in kept.items() if not name.startswith("text.")})
 
-    patch.setattr(training, "_restore", restore)
+    patch.setattr(states, "restore", restore)
     return ()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from torch.nn import functional as F
 
-from harness import training
+from harness import optimisation
 from harness.methods.moco import MocoRank
 from harness.model import Output, VideoModel
 from harness.text import class_features
@@ -32,7 +32,7 @@ def _momentum_left_out(patch: pytest.MonkeyPatch, folder: Path) -> Iterable[str]
     def optimizer(learner, settings, fused):
         return torch.optim.AdamW(learner.groups(settings), lr=settings.lr)
 
-    patch.setattr(training, "_optimizer", optimizer)
+    patch.setattr(optimisation, "built", optimizer)
     return ()
 
 
