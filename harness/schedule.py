@@ -76,13 +76,8 @@ def run(plan: Plan, record: Mapping[str, Any], store: Store, asked: Asked, argv:
         board.say(f"note: {shortfall}")
     runner = None
     if todo:
-        begun = sum((awaited.folder(run) / "checkpoint").is_dir() for run in awaited.begun)
-        goes_on = f"; {begun} of them from a checkpoint" if begun else ""
-        board.say(f"{len(todo)} of {plural(wanted, 'run')} to train{goes_on}")
-        board.say(f"placement {placement}: {why}; {count} worker{'s' * (count > 1)}: {why_count}")
-        for name, copy in plan.copies.items():
-            for note in copy.scan.notes:
-                board.say(f"  {name}: {note.message}" + (f" ({note.count:,} in all)" if note.count > 1 else ""))
+        how = f"placement {placement}: {why}; {count} worker{'s' * (count > 1)}: {why_count}"
+        _announce(plan, awaited, board, how)
         accelerator, counter = launching.accelerator(launch, placement), partial(Counter, board)
         runner = Runner(
             plan.grid,
@@ -106,26 +101,43 @@ def run(plan: Plan, record: Mapping[str, Any], store: Store, asked: Asked, argv:
         store.write_plan(plan.grid.name, record)
     outcome = Outcome(wanted)
     if runner is not None:
-        folder = str(Path(__file__).parent)  # not `-m`, which takes modules from wherever the user stands
-        command, told = [sys.executable, folder, *argv], {launching.SINCE: str(awaited.since)}
-        left = (lambda: 0) if launch.task else awaited.left  # a job's workers may leave while other jobs train
-        with Crew(command, told, board.say, left) as crew:
-            for _ in range(count - 1):
-                crew.add()
-            if most > count:
-                threading.Thread(target=_grow, args=(crew, runner, awaited, most), daemon=True).start()
-            if placement == "data":
-                with sharing.partners():
-                    together(runner, awaited, board, leaves=bool(launch.task))
-            else:
-                claim(runner, awaited, board, leaves=bool(launch.task))
-            if launch.task:
-                crew.join()
-        outcome.died = crew.died
+        outcome.died = _train(runner, awaited, board, count, most, argv)
         if launch.leads and not launch.task:  # last: they must not take the room that a result needs
             _picture(plan, store, board)
     board.close()
     return _outcome(plan, store, outcome)
+
+
+def _announce(plan: Plan, awaited: Awaited, board: Board, how: str) -> None:
+    """Says what is to be trained and how, and what was noted while the data sets were read."""
+    begun = sum((awaited.folder(run) / "checkpoint").is_dir() for run in awaited.begun)
+    goes_on = f"; {begun} of them from a checkpoint" if begun else ""
+    board.say(f"{len(awaited.runs)} of {plural(board.total, 'run')} to train{goes_on}")
+    board.say(how)
+    for name, copy in plan.copies.items():
+        for note in copy.scan.notes:
+            board.say(f"  {name}: {note.message}" + (f" ({note.count:,} in all)" if note.count > 1 else ""))
+
+
+def _train(runner: Runner, awaited: Awaited, board: Board, count: int, most: int, argv: Sequence[str]) -> list[str]:
+    """Trains until every run has ended, with `count` workers at first and `most` in the end; tells how workers died."""
+    folder = str(Path(__file__).parent)  # not `-m`, which takes modules from wherever the user stands
+    command, told = [sys.executable, folder, *argv], {launching.SINCE: str(awaited.since)}
+    task = bool(awaited.launch.task)
+    left = (lambda: 0) if task else awaited.left  # a job's workers may leave while other jobs train
+    with Crew(command, told, board.say, left) as crew:
+        for _ in range(count - 1):
+            crew.add()
+        if most > count:
+            threading.Thread(target=_grow, args=(crew, runner, awaited, most), daemon=True).start()
+        if runner.placement == "data":
+            with sharing.partners():
+                together(runner, awaited, board, leaves=task)
+        else:
+            claim(runner, awaited, board, leaves=task)
+        if task:
+            crew.join()
+    return crew.died
 
 
 def _placement(plan: Plan, asked: str, launch: Launch) -> tuple[str, str]:

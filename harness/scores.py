@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+ERRORS = ("ece",)  # the scores of which less is better
 BINS = 15  # of the calibration error, as in Guo et al., 2017
 
 

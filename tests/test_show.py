@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from test_repeat import SPEC
 
-from harness import protocol
 from harness.repeat import command
 from harness.show import as_json, sparkline, text
 from harness.store import Record, Store, write_json, write_lines
 
-SPEC: dict[str, Any] = {
-    "dataset": "caer",
-    "method": "ldl(temperature=0.1)+prompt",
-    "seed": 2,
-    "protocol": 1,
-    "data": {"root": "", "annotations": "", "faces": "", "fingerprint": "f00", "miniature": True},
-    **{name: dataclasses.asdict(cls()) for name, cls in protocol.GROUPS.items()},
-}
 METHOD = "'ldl(temperature=0.1)+prompt'"
 SCORES = {"war": 0.625, "uar": 0.5, "f1": 0.48, "ece": 0.1}
 DONE: dict[str, Any] = {

@@ -41,6 +41,25 @@ def runs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runs", metavar="DIR", help="the run store (default: the user file's, else runs/)")
 
 
+def stores(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--runs",
+        action="append",
+        dest="stores",
+        metavar="DIR",
+        default=[],
+        help="a run store; given several times, the runs of all: of several machines that shared a grid",
+    )
+
+
+def stores_of(arguments: argparse.Namespace) -> list[Store]:
+    """The stores that are named, each once; else the one that commands use unless told."""
+    from harness import config
+    from harness.store import Store
+
+    return [Store(place) for place in dict.fromkeys(arguments.stores or [config.runs()])]
+
+
 def plugin(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plugin", action="append", default=[], metavar="FILE.py", help="load plugins of your own")
 

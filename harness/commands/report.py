@@ -6,7 +6,7 @@ import argparse
 
 from harness import shipped
 from harness.commands import Add
-from harness.commands.stores import stores, stores_of
+from harness.commands.arguments import stores, stores_of
 
 
 def declare(add: Add) -> None:

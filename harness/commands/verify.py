@@ -10,8 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.commands import Add
-from harness.commands.arguments import plugin
-from harness.commands.stores import stores, stores_of
+from harness.commands.arguments import plugin, stores, stores_of
 from harness.words import plural, printable
 
 _SHOWN = 20  # lines on what is wrong

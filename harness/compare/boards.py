@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import BadInput
-from harness.statistics import LEVEL, mean
+from harness.statistics import mean, verdict
 from harness.store import read_json
 
-_LOWER_IS_BETTER = ("ece",)
 Place = tuple[str, str]  # seed and fold
 
 
@@ -77,9 +76,7 @@ def _rows(path: Path) -> Iterator[dict[str, str]]:
 def _effect(row: Mapping[str, str]) -> dict[str, Any]:
     low, high, p = (float(row[name]) if row[name] else None for name in ("ci_low", "ci_high", "p_holm"))
     effect = float(row["effect"])
-    better = effect < 0 if row["metric"] in _LOWER_IS_BETTER else effect > 0
-    word = "can't tell" if p is None or p >= 1 - LEVEL else "helps" if better else "hurts"
-    return {"effect": effect, "low": low, "high": high, "word": word}
+    return {"effect": effect, "low": low, "high": high, "word": verdict(effect, p, row["metric"])}
 
 
 def _score(boards: list[_Board], cell: tuple[str, str, str]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from harness.leaderboard.comparisons import FACTOR, INTERACTION, Comparison, Pai
 from harness.leaderboard.paired import Difference, Measured, class_of, from_scores, measure
 from harness.leaderboard.sheets import number
 from harness.leaderboard.weighing import Weigher
-from harness.statistics import LEVEL, Effect, effect, holm, mean, shared_variance
+from harness.statistics import Effect, effect, holm, mean, shared_variance, sure, verdict
 
 ALL = "all"
 SINGLE_CLASS = "class"
@@ -51,17 +51,12 @@ class Row:
     @property
     def sure(self) -> bool:
         """Whether the effect can be told from nothing after Holm's correction over its table."""
-        return self.p_holm is not None and self.p_holm < 1 - LEVEL
+        return sure(self.p_holm)
 
     @property
     def word(self) -> str:
         """What the effect comes to."""
-        if not self.sure:
-            return "can't tell"
-        better = self.effect.effect > 0
-        if self.metric == "ece":  # the one metric that is an error
-            better = not better
-        return "helps" if better else "hurts"
+        return verdict(self.effect.effect, self.p_holm, self.metric)
 
 
 @dataclass(frozen=True)

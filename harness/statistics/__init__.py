@@ -6,7 +6,7 @@ is shown by simulation in docs/statistics.md.
 
 from harness.statistics.bootstrap import Estimate, interquartile_mean, probability_of_improvement
 from harness.statistics.clips import influence, recall_influence
-from harness.statistics.effects import LEVEL, Effect, effect, shared_variance
+from harness.statistics.effects import LEVEL, Effect, effect, shared_variance, sure, verdict
 from harness.statistics.numbers import deviation, mean
 from harness.statistics.power import detectable, seeds_needed, stein
 from harness.statistics.pvalues import holm, mcnemar
@@ -33,5 +33,7 @@ __all__ = [
     "seeds_needed",
     "shared_variance",
     "stein",
+    "sure",
     "variance_split",
+    "verdict",
 ]

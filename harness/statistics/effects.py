@@ -13,6 +13,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.scores import ERRORS
 from harness.statistics.numbers import deviation, mean
 from harness.statistics.reference import critical, p_value
 
@@ -38,6 +39,23 @@ class Effect:
     seed_variance: float | None = None
     clip_variance: float | None = None
     freedom: int | None = None
+
+    @property
+    def of_seeds_alone(self) -> bool:
+        """Whether there is an interval that lacks the clips' part."""
+        return self.low is not None and self.clip_variance is None
+
+
+def sure(p: float | None) -> bool:
+    """Whether an effect can be told from nothing by its p, corrected where several are read at once."""
+    return p is not None and p < 1 - LEVEL
+
+
+def verdict(effect: float, p: float | None, metric: str) -> str:
+    """What an effect on a score comes to: helps, hurts, or can't tell."""
+    if not sure(p):
+        return "can't tell"
+    return "helps" if (effect > 0) != (metric in ERRORS) else "hurts"
 
 
 def effect(

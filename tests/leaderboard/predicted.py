@@ -65,6 +65,15 @@ def demo(root: Path, datasets: Sequence[str] = ("caer", "raer"), seeds: Sequence
     return store(root, plan_of(list(datasets), list(seeds)))
 
 
+def fraction_of_three(seeds: Sequence[int]) -> dict[str, Any]:
+    """The plan of half of all combinations of three components, in which each is confounded with a pair."""
+    levels = {name: ["", name] for name in ("moco", "mixup", "dc")}
+    plan = plan_of(["caer"], list(seeds), levels)
+    plan["runs"] = [row for row in plan["runs"] if sum(row["levels"].values()) % 2 == 0]
+    told = {"kind": "fractional", "factors": [*levels], "nested": {}, "wanted": 3, "resolution": 3}
+    return plan | {"design": told | {"fraction": [*levels], "words": [[*levels]], "aliases": [["moco", "mixup×dc"]]}}
+
+
 def fraction_of_four(seeds: Sequence[int]) -> dict[str, Any]:
     """The plan of half of all combinations of four components."""
     levels = {name: ["", name] for name in "abcd"}

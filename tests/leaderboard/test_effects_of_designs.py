@@ -42,19 +42,7 @@ def test_an_effect_that_is_the_opposite_of_another_has_its_sign_in_the_name(tmp_
 
 
 def test_a_fraction_without_pairs_gives_its_effects_by_contrasts(tmp_path: Path) -> None:
-    levels = {name: ["", name] for name in ("moco", "mixup", "dc")}
-    plan = plan_of(["caer"], [0, 1, 2], levels)
-    plan["runs"] = [row for row in plan["runs"] if sum(row["levels"].values()) % 2 == 0]
-    plan["design"] = {
-        "kind": "fractional",
-        "factors": list(levels),
-        "nested": {},
-        "wanted": 3,
-        "resolution": 3,
-        "fraction": list(levels),
-        "words": [list(levels)],
-        "aliases": [["moco", "mixup×dc"]],
-    }
+    plan = predicted.fraction_of_three([0, 1, 2])
     planted = {"moco": -0.04, "mixup": 0.03, "dc": 0.0}
     for row in plan["runs"]:
         gain = sum(planted[name] * level for name, level in row["levels"].items())

@@ -148,19 +148,7 @@ def test_seeds_added_by_steins_rule_are_told(tmp_path: Path) -> None:
 
 
 def test_the_design_says_what_it_confounds(tmp_path: Path) -> None:
-    levels = {name: ["", name] for name in ("moco", "mixup", "dc")}
-    plan = plan_of(["caer"], [0, 1], levels)
-    plan["runs"] = [row for row in plan["runs"] if sum(row["levels"].values()) % 2 == 0]
-    plan["design"] = {
-        "kind": "fractional",
-        "factors": list(levels),
-        "nested": {},
-        "wanted": 3,
-        "resolution": 3,
-        "fraction": list(levels),
-        "words": [list(levels)],
-        "aliases": [["moco", "mixup×dc"]],
-    }
+    plan = predicted.fraction_of_three([0, 1])
     page = report([predicted.store(tmp_path / "runs", plan)], "demo", tmp_path / "out").read_text()
     assert "confounded: moco = mixup×dc" in page
 

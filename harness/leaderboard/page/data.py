@@ -20,7 +20,7 @@ from harness.leaderboard import predictions
 from harness.leaderboard.ablation import Row
 from harness.leaderboard.board import Board, Run
 from harness.leaderboard.markdown import plain
-from harness.leaderboard.page import runs, verdict
+from harness.leaderboard.page import runs
 from harness.leaderboard.page.behind import behind
 from harness.leaderboard.page.clips import Clips, pictures
 from harness.store import Store
@@ -55,7 +55,7 @@ def _effect(row: Row) -> list[Any]:
     found = row.effect
     numbers = map(runs.rounded, (found.effect, found.low, found.high, found.p, row.p_holm))
     names = map(plain, (row.kind, row.dataset, row.metric, row.factor))
-    return [*names, *numbers, found.n_pairs, found.n_seeds, row.word, verdict.seeds_only(row)]
+    return [*names, *numbers, found.n_pairs, found.n_seeds, row.word, row.effect.of_seeds_alone]
 
 
 def _details(board: Board, shared: runs.Pool, clips: dict[str, Clips]) -> Iterator[str]:

@@ -90,7 +90,7 @@ def _finding(row: Row, headings: Mapping[str, str]) -> list[str]:
 def how_sure(board: Board, rows: Sequence[Row]) -> Iterator[str]:
     """What intervals and words mean, and how it was decided how many seeds there are."""
     yield _HOW_SURE
-    if any(map(seeds_only, rows)):
+    if any(row.effect.of_seeds_alone for row in rows):
         yield _SEEDS_ONLY
     if told := until_in_words(board, rows):
         yield told
@@ -101,12 +101,7 @@ def span(row: Row) -> str:
     low, high = row.effect.low, row.effect.high
     if low is None or high is None:
         return "no interval"
-    return f"{points(low)} to {points(high)}" + "°" * seeds_only(row)
-
-
-def seeds_only(row: Row) -> bool:
-    """Whether the interval lacks the clips' part."""
-    return row.effect.low is not None and row.effect.clip_variance is None
+    return f"{points(low)} to {points(high)}" + "°" * row.effect.of_seeds_alone
 
 
 def to_runs(row: Row) -> dict[str, str]:

@@ -72,7 +72,7 @@ def _table(board: Board, metric: str, family: Sequence[Row], mixed: bool) -> str
 def _effect(board: Board, row: Row | None, mixed: bool) -> str:
     if row is None:
         return "–"
-    mark = "°" if mixed and _seeds_only(row) else ""
+    mark = "°" if mixed and row.effect.of_seeds_alone else ""
     sets = f" (over {escape(over(board, row))})" if over(board, row) else ""
     return f"{points(row.effect.effect)}{_interval(row)}{mark} {row.word}{sets}"
 
@@ -80,10 +80,6 @@ def _effect(board: Board, row: Row | None, mixed: bool) -> str:
 def _interval(row: Row) -> str:
     low, high = row.effect.low, row.effect.high
     return "" if low is None or high is None else f" [{points(low)}, {points(high)}]"
-
-
-def _seeds_only(row: Row) -> bool:
-    return row.effect.low is not None and row.effect.clip_variance is None
 
 
 def _interactions(board: Board, rows: Sequence[Row], figures: Collection[str]) -> Iterator[str]:

@@ -10,7 +10,7 @@ from harness.leaderboard.figures import MOST_RANKED, RANKS
 from harness.leaderboard.markdown import escape, spread, table
 from harness.leaderboard.summary import Standings, Summary
 from harness.leaderboard.wording import SHOWN, heading, primary
-from harness.statistics import LEVEL, Estimate, Ranks, Split
+from harness.statistics import Estimate, Ranks, Split, sure
 from harness.words import plural, some
 
 _HOW_STANDING = (
@@ -143,7 +143,7 @@ def _ranks_said(ranks: Ranks) -> str:
         if ranks.few
         else ""
     )
-    if ranks.p is None or ranks.p >= 1 - LEVEL:
+    if not sure(ranks.p):
         differ = "the average ranks don't differ by more than chance makes them"
     else:
         differ = "the average ranks differ by more than chance makes them"
