@@ -18,7 +18,4 @@ from harness.cli import main  # noqa: E402
 if __name__ == "__main__":
     code = main()
     signals.uninstall()
-    exec(
-        ""
-    )  # Python remembers a Ctrl-C out of any `exec`, as imports have, and would end `-m` by it although it was caught
     sys.exit(code)

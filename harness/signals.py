@@ -24,6 +24,12 @@ INTERRUPTED = 3  # exit code
 _patient, _asked = False, 0  # 0, or the signal that asked
 
 
+class Interrupted(KeyboardInterrupt):
+    """A signal's interruption. Python remembers a `KeyboardInterrupt` itself that leaves any `exec`, as imports have,
+    and ends `python -m` by SIGINT for it even where it was caught; a kind of its own it forgets.
+    """
+
+
 def install() -> None:
     """Makes this process listen. Its interruption is a `KeyboardInterrupt`, whichever signal it was."""
     for number in SIGNALS:
@@ -54,7 +60,7 @@ def patiently() -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
         told, _asked = _asked, 0
         if told:  # whatever else happened: the wish to stop outlives it
-            raise KeyboardInterrupt
+            raise Interrupted
 
 
 @contextmanager
@@ -88,11 +94,11 @@ def _end_after(heard: int, counting: threading.Event) -> None:
 def _told(number: int, frame: Any) -> None:
     global _asked
     if not _patient or _asked == number:
-        raise KeyboardInterrupt
+        raise Interrupted
     if not _asked:  # another signal than the first: a worker gets the terminal's and its starter's
         _asked = number
         signal.setitimer(signal.ITIMER_REAL, GRACE)
 
 
 def _interrupt(number: int, frame: Any) -> None:
-    raise KeyboardInterrupt
+    raise Interrupted

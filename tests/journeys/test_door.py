@@ -121,7 +121,8 @@ def test_light_commands_load_nothing_heavy(arguments, never, stored, tmp_path):
 
 def test_ctrl_c_while_an_import_runs_is_an_interruption_and_no_death_by_a_signal(tmp_path):
     plugin = tmp_path / "slow.py"
-    plugin.write_text("exec('raise KeyboardInterrupt')\n")  # as a dataclass in the making meets it
+    text = "import os, signal, time; os.kill(os.getpid(), signal.SIGINT); time.sleep(9)"
+    plugin.write_text(f"exec({text!r})\n")  # as a dataclass in the making meets it
     words = ["list", "methods", "--plugin", str(plugin)]
     told = subprocess.run([sys.executable, "-m", "harness", *words], capture_output=True, text=True, cwd=tmp_path)
     assert (told.returncode, "interrupted" in told.stderr) == (3, True), told
