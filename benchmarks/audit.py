@@ -48,8 +48,9 @@ def lay_out(root: Path, clips: int) -> None:
 
 def measure(root: Path, what: str) -> tuple[float, float, float]:
     """Seconds of one step, of its processor time, and this process's peak memory in MiB."""
-    from harness import audit, grammar, grid, plugins
-    from harness.scan import survey
+    from harness import audit, grid, plugins
+    from harness.data.scan import survey
+    from harness.grid import grammar
 
     raw = {"datasets": ["caer-s"], "methods": [grammar.PLAIN], "data": {"caer-s": {"root": str(root)}}}
     made = grid.build("benchmark", raw)

@@ -31,10 +31,12 @@ import numpy as np
 import torch
 from common import spread, vit_b_32
 
-from harness import augment, cache, grid, plan, probe, protocol, trunk
-from harness.clips import Clip, Scan
+from harness import grid, plan, protocol
+from harness.data import augment, cache, probe
+from harness.data.clips import Clip, Scan
+from harness.data.video import Streams, views_of
+from harness.model import trunk
 from harness.protocol import Model
-from harness.video import Streams, views_of
 
 GOAL = 0.90
 CORES = len(os.sched_getaffinity(0))

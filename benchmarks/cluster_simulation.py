@@ -36,12 +36,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 from greenlet import getcurrent
 from simulated import SPAN, FileLock, Place, Process, Server, World
 
-from harness import awaited, claiming, index, leases, store
-from harness.launch import Launch
+from harness import files
 from harness.plan import Plan
 from harness.protocol import Train
-from harness.store import Store
-from harness.writing import Writer
+from harness.schedule import awaited, claiming
+from harness.schedule.launch import Launch
+from harness.store import Store, index, leases
+from harness.training.writing import Writer
 
 SIGMA = 0.38  # of the logarithm of run times: 108 runs of the default grid, embedded model, 2 cores
 EPOCHS = 20
@@ -106,7 +107,7 @@ class Cluster:
         awaited.random = SimpleNamespace(Random=seeded)
         claiming.describe = lambda *_: {}
         claiming.RunBar = lambda *_: SimpleNamespace(close=lambda: None, note=lambda line: None)
-        store.write_chunks = self._write
+        files.write_chunks = self._write
         index.entries = self._entries
 
     def _task(self, number: int) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import open_clip
 import torch
 
-from harness import trunk
+from harness.model import trunk
 
 
 def vit_b_32() -> trunk.Clip:

@@ -23,7 +23,7 @@ import av
 import cv2
 import numpy as np
 
-from harness.video import films, read, sample
+from harness.data.video import films, read, sample
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from rendered import BITS, encode, number, numbered, remux

@@ -43,7 +43,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.weights import cache_folder
+from harness.model.weights import cache_folder
 
 HERE = Path(__file__).parent
 MINIATURES = cache_folder() / "miniatures"
@@ -358,10 +358,13 @@ def pieces(work: Work) -> Row:
         from accelerate import Accelerator
         from torch.optim import AdamW
 
-        from harness import cli, evaluation, leaderboard, plan, runner, schedule, store, training, trunk  # noqa: F401
+        from harness import cli, leaderboard, plan, store
         from harness.learner import Learner
         from harness.methods.prompt import LearnedText
-        from harness.watch import Watch
+        from harness.model import trunk
+        from harness.schedule import placement  # noqa: F401
+        from harness.training import evaluation, loop, runner
+        from harness.training.watch import Watch
     clock.wrap(plan, "plan", "reading the data sets' lists")
     clock.wrap(runner, "probes", "a closer look at the files")
     clock.wrap(runner, "features", "decode and trunk, once")
@@ -370,7 +373,7 @@ def pieces(work: Work) -> Row:
     clock.wrap(LearnedText, "forward", "text tower")
     clock.wrap(Accelerator, "backward", "steps: backward")
     clock.wrap(AdamW, "step", "steps: optimiser")
-    clock.wrap(training, "predict", "evaluation")
+    clock.wrap(loop, "predict", "evaluation")
     clock.wrap(evaluation, "measure", "evaluation")
     clock.wrap(leaderboard, "report", "leaderboard")
     for hook in ("reading", "setup", "step", "evaluating", "epoch", "ending"):

@@ -30,15 +30,18 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from common import spread, vit_b_32
 from conftest import in_memory
 
-from harness import cache, grammar, loading, miniature, plugins, probe, scan, trunk
-from harness.cache import Stored
-from harness.clips import Clip, Scan, as_dataset
+from harness import miniature, plugins
+from harness.data import cache, loading, probe, scan
+from harness.data.cache import Stored
+from harness.data.clips import Clip, Scan, as_dataset
+from harness.data.loading import Split, as_picks
+from harness.data.shelf import Item, Made, Shelf
+from harness.grid import grammar
 from harness.learner import Learner, components_of
-from harness.loading import Split, as_picks
 from harness.methods import Batch, Context
-from harness.model import VideoModel
+from harness.model import trunk
+from harness.model.network import VideoModel
 from harness.protocol import Clips, Face, Model, Train
-from harness.shelf import Item, Made, Shelf
 
 CLASSES = ("happy", "sad", "angry")
 SENTENCES = ("a happy face", "a sad face with tears", "an angry face with a deep frown")

@@ -38,14 +38,17 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from common import spread, vit_b_32
 from conftest import Silent, in_memory, make_watch
 
-from harness import grammar, plugins, training, trunk
-from harness.cache import Stored
-from harness.clips import Clip, Scan, as_dataset
+from harness import plugins
+from harness.data.cache import Stored
+from harness.data.clips import Clip, Scan, as_dataset
+from harness.data.loading import Split
+from harness.grid import grammar
 from harness.learner import Learner, components_of
-from harness.loading import Split
 from harness.methods import Batch, Context
-from harness.model import VideoModel
+from harness.model import trunk
+from harness.model.network import VideoModel
 from harness.protocol import Clips, Model, Train
+from harness.training import loop
 
 CAER = plugins.get("datasets", "caer")
 CLASSES = tuple(CAER.classes)
@@ -87,7 +90,7 @@ def product(learner: Learner, splits: dict[str, Split], settings: Train) -> np.n
         Accelerator(cpu=True),
         make_watch(splits, lambda alarm: None, classes=CLASSES, descriptions=SENTENCES),
     )
-    outcome = training.train(learner, splits, settings, "war", SEED, accelerator, Silent(), [], watch)
+    outcome = loop.train(learner, splits, settings, "war", SEED, accelerator, Silent(), [], watch)
     accelerator.free_memory()
     return outcome.probabilities["test"]
 

@@ -23,14 +23,17 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from common import vit_b_32
 from conftest import Silent, in_memory, make_watch
 
-from harness import grammar, plugins, training, trunk
-from harness.cache import Stored
-from harness.clips import Clip, Scan, as_dataset
+from harness import plugins
+from harness.data.cache import Stored
+from harness.data.clips import Clip, Scan, as_dataset
+from harness.data.loading import Split
+from harness.grid import grammar
 from harness.learner import Learner, components_of
-from harness.loading import Split
-from harness.model import VideoModel
+from harness.model import trunk
+from harness.model.network import VideoModel
 from harness.protocol import Clips, Model, Train
-from harness.watch import Watch
+from harness.training import loop
+from harness.training.watch import Watch
 
 CLASSES = ("happy", "sad", "angry")
 SENTENCES = ("a happy face", "a sad face with tears", "an angry face with a deep frown")
@@ -62,7 +65,7 @@ def run(clip: trunk.Clip, data: dict[str, Split], epochs: int, *, watched: bool)
     watch = make_watch(data, lambda alarm: None) if watched else Watch(off, print)
     accelerator = Accelerator(cpu=True)
     began = time.process_time()
-    training.train(learner, data, Train(epochs=epochs), "war", 0, accelerator, Silent(), [], watch)
+    loop.train(learner, data, Train(epochs=epochs), "war", 0, accelerator, Silent(), [], watch)
     accelerator.free_memory()
     return time.process_time() - began
 

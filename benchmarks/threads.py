@@ -15,10 +15,11 @@ import time
 
 import torch
 
-from harness import grammar, trunk
+from harness.grid import grammar
 from harness.learner import Learner, components_of
 from harness.methods import Batch, Context
-from harness.model import VideoModel
+from harness.model import trunk
+from harness.model.network import VideoModel
 from harness.protocol import Model, Train
 
 TEXTS = tuple(f"a face that shows emotion number {i}" for i in range(7))

@@ -19,21 +19,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness import agreement, config, plugins, signals
+from harness import config, plugins, signals
 from harness.commands import arguments
+from harness.compare import agreement
 from harness.errors import headline
+from harness.files import writable
 from harness.leaderboard import report
 from harness.leaderboard import results as board
 from harness.leaderboard.sheets import as_csv
 from harness.settings import spell
-from harness.store import Record, Store, writable
+from harness.store import Record, Store
 
 if TYPE_CHECKING:
     import pandas
 
-    from harness.clips import Box
-    from harness.predict import Classifier, Prediction
-    from harness.schedule import Outcome
+    from harness.data.clips import Box
+    from harness.schedule.placement import Outcome
+    from harness.trained.predict import Classifier, Prediction
 
 __all__ = ["Results", "Run", "load", "open", "results", "run"]
 
@@ -101,19 +103,19 @@ class Run:
     def classifier(self) -> Classifier:
         """The run's trained network; it must have been trained with its weights kept."""
         from harness import trained
-        from harness.predict import Classifier
+        from harness.trained.predict import Classifier
 
         return Classifier(trained.of_run(self.record))
 
     def predict(
         self, path: str | Path, face: Box | Mapping[str, Box] | None = None, body: Box | None = None
     ) -> Prediction:
-        """What the run says of a video, see `harness.predict.Classifier.predict`."""
+        """What the run says of a video, see `harness.trained.predict.Classifier.predict`."""
         return self.classifier.predict(path, face, body)
 
     def export(self, out: str | Path) -> Path:
-        """Writes the run as a folder that `harness.load` and open_clip read, see `harness.export`."""
-        from harness import export
+        """Writes the run as a folder that `harness.load` and open_clip read, see `harness.trained.export`."""
+        from harness.trained import export
 
         return export.export(self.record, out)
 
@@ -150,7 +152,10 @@ def run(
     Runs that fail are warned of and stand in `Results.failed`. Raises `BadInput` before anything is trained, and where
     no run is done in the end.
     """
-    from harness import launch, plan, regain, schedule, trackers
+    from harness import plan
+    from harness.schedule import launch, placement
+    from harness.training import trackers
+    from harness.verify import regain
 
     trackers.check(track)
     for file in plugin:
@@ -170,14 +175,14 @@ def run(
     checked, folder = arguments.grid_of(told), writable(out) if out else None
     planned = plan.plan(checked)
     command, here = arguments.command_line(told), launch.here()
-    asked = schedule.Asked(workers=str(workers), save_model=save_model, track=tuple(track))
+    asked = placement.Asked(workers=str(workers), save_model=save_model, track=tuple(track))
     for_workers = [
         *shlex.split(command)[1:],
         *["--save-model"] * save_model,
         *(["--track", ",".join(track)] if track else []),
     ]
     with _at_home():
-        outcome = schedule.run(planned, plan.as_json(planned, store, command), store, asked, for_workers)
+        outcome = placement.run(planned, plan.as_json(planned, store, command), store, asked, for_workers)
         if save_model:
             outcome.weightless = regain.regain(regain.lacking(planned, store), here)
     return _results(outcome, store, checked.name, folder if here.leads else None)
@@ -220,7 +225,7 @@ def open(run: str | Path, runs: str | Path | None = None) -> Run:
 
 def load(source: str | Path, runs: str | Path | None = None) -> Classifier:
     """A classifier: of an exported folder, or of a run that was trained with its weights kept."""
-    from harness import export
+    from harness.trained import export
 
     return export.load(source, runs)
 

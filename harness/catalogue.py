@@ -8,8 +8,10 @@ from typing import Any
 
 from tabulate import tabulate
 
-from harness import architectures, config, design, plugins, presets, pretrained, protocol
+from harness import config, plugins, protocol
 from harness.errors import BadInput, nearest
+from harness.grid import design, presets
+from harness.model import architectures, pretrained
 from harness.settings import describe, spell
 from harness.slurm import Slurm
 from harness.words import plural

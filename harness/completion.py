@@ -18,8 +18,10 @@ from typing import Any
 import argcomplete
 from argcomplete.completers import DirectoriesCompleter, FilesCompleter
 
-from harness import architectures, config, plugins, presets, pretrained, protocol
+from harness import config, plugins, protocol
 from harness.errors import BadInput
+from harness.grid import presets
+from harness.model import architectures, pretrained
 from harness.slurm import Slurm
 
 SHELLS = ("bash", "zsh", "fish")

@@ -18,7 +18,7 @@ from typing import Any
 
 from harness import plugins, protocol
 from harness.errors import BadInput, nearest
-from harness.store import write_bytes
+from harness.files import write_bytes
 
 RUNS = "runs"  # the store that a command uses unless told
 PLACES = ("root", "annotations", "faces", "bodies")  # what of a data set's settings no run's address depends on

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from harness import plugins
 from harness.errors import BadInput
-from harness.grammar import Method
+from harness.grid.grammar import Method
 from harness.methods import Batch, Component, Context, VideoModel
 from harness.protocol import Train
 from harness.settings import recording

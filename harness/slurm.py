@@ -15,8 +15,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from harness.errors import BadInput
+from harness.files import read_json, write_json
 from harness.settings import knob
-from harness.store import read_json, write_json
 
 ANSWER = 60  # seconds that a controller may take: a busy one needs some
 _ENDED = {"COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "BOOT_FAIL", "DEADLINE"}

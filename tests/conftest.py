@@ -8,17 +8,19 @@ import hypothesis
 import pytest
 import torch
 
-from harness import grammar, plugins, trunk
-from harness.cache import Stored
-from harness.clips import Clip, Scan, as_dataset
+from harness import plugins
+from harness.data.cache import Stored
+from harness.data.clips import Clip, Scan, as_dataset
+from harness.data.loading import Split
+from harness.data.probe import Probe
+from harness.data.shelf import Rows
+from harness.grid import grammar
 from harness.learner import Learner, components_of
-from harness.loading import Split
-from harness.model import VideoModel
-from harness.probe import Probe
+from harness.model import trunk
+from harness.model.network import VideoModel
 from harness.protocol import Clips, Face, Model
 from harness.sentinels import Reading
-from harness.shelf import Rows
-from harness.watch import Watch
+from harness.training.watch import Watch
 
 torch.set_num_threads(1)  # test workers share the cores
 hypothesis.settings.register_profile("unhurried", deadline=None)  # a busy machine takes its time

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from harness import agreement, grid, plan
+from harness import grid, plan
 from harness.cli import main
-from harness.clips import Clip
+from harness.compare import agreement
+from harness.data.clips import Clip
 from harness.store import Record, Store
 
 

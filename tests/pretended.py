@@ -8,8 +8,8 @@ import threading
 import time
 from pathlib import Path
 
-from harness.leases import Leases
-from harness.store import write_json, write_lines
+from harness.files import write_json, write_lines
+from harness.store.leases import Leases
 
 
 def train(root: Path, worth: float, ended: threading.Event) -> None:

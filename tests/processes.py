@@ -11,8 +11,9 @@ from pathlib import Path
 import torch
 from conftest import Silent, make_splits, make_watch, small_learner
 
-from harness import launch, training
 from harness.protocol import Train
+from harness.schedule import launch
+from harness.training import loop
 
 SETTINGS = Train(epochs=3, batch_size=8, optimizer="sgd", lr=0.05)
 
@@ -26,7 +27,7 @@ def records(methods, accelerator, **train) -> dict:
         for module in learner.modules():  # components have their own dropout
             if isinstance(module, torch.nn.Dropout):
                 module.p = 0.0
-        outcome = training.train(
+        outcome = loop.train(
             learner,
             splits,
             dataclasses.replace(SETTINGS, **train),

@@ -18,8 +18,9 @@ import pytest
 import torch
 
 import harness
-from harness import api, cli, schedule
+from harness import api, cli
 from harness.errors import BadInput
+from harness.schedule import placement
 
 METHODS = ["prompt+adapter", "lsr(epsilon=0.1)"]
 
@@ -166,7 +167,7 @@ def test_what_a_launcher_told_and_the_visible_devices_are_given_back(tmp_path, m
         os.environ["CUDA_VISIBLE_DEVICES"] = "1"
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(schedule, "run", run)
+    monkeypatch.setattr(placement, "run", run)
     before = dict(os.environ)
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
@@ -218,12 +219,12 @@ def test_workers_are_told_all_that_was_asked_for(tmp_path, monkeypatch):
         seen.update(ids=[run.run_id for run in plan.runs], asked=asked, argv=argv, command=record["command"])
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(schedule, "run", run)
+    monkeypatch.setattr(placement, "run", run)
     told = {"settings": {"ldl.temperature": 0.2, "train.milestones": (3, 5)}, "workers": 2}
     with pytest.raises(KeyboardInterrupt):
         harness.run(["caer"], ["ldl+prompt(tokens=2,lr=0.1)"], [3], **told, runs=tmp_path, save_model=True)
     first = dict(seen)
-    monkeypatch.setattr(schedule, "run", run)
+    monkeypatch.setattr(placement, "run", run)
     assert cli.main(first["argv"]) == 3
     assert seen["ids"] == first["ids"] and seen["command"] == first["command"] == shlex.join(
         ["harness", *seen["argv"]][:-1]

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from harness import architectures, catalogue, plugins, pretrained, protocol, variables
+from harness import catalogue, plugins, protocol, variables
 from harness.cli import main
 from harness.errors import BadInput
+from harness.model import architectures, pretrained
 
 HOME = Path(__file__).parents[1]
 SPEC = importlib.util.spec_from_file_location("settings_page", HOME / "docs/settings.py")

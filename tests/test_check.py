@@ -185,7 +185,7 @@ def test_the_products_own_data_sets_pass_on_their_miniatures(name):
 ADAPTER = '''
 import itertools, json
 from dataclasses import dataclass
-from harness.clips import Clip
+from harness.data.clips import Clip
 from harness.conformance import draw
 from harness.datasets import Adapter
 from harness.protocol import Data

@@ -14,7 +14,8 @@ import pytest
 
 from harness.compare import compare, text
 from harness.errors import BadInput
-from harness.store import Record, Store, write_json, write_lines
+from harness.files import write_json, write_lines
+from harness.store import Record, Store
 
 OURS = Path(__file__).parents[1] / "leaderboards" / "default"
 NOWHERE = Store("nowhere")

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from harness import completion, grammar, plugins, presets, protocol
+from harness import completion, plugins, protocol
 from harness.cli import _parser
-from harness.store import write_json
+from harness.files import write_json
+from harness.grid import grammar, presets
 
 BIN = Path(sys.executable).parent
 ASK = """

@@ -18,17 +18,19 @@ from hypothesis import strategies as st
 from PIL import Image
 from rendered import encode, numbered
 
-from harness import grammar, grid, manifest
-from harness.boxes import Boxes
+from harness import grid
+from harness.data import manifest
+from harness.data.boxes import Boxes
+from harness.data.listfiles import Names, choose
+from harness.data.lists import read_list, read_table
+from harness.data.scan import survey
+from harness.data.video import Unreadable, read
 from harness.datasets.daisee import DAiSEE
 from harness.datasets.folder import Folder
 from harness.errors import BadInput
-from harness.listfiles import Names, choose
-from harness.lists import read_list, read_table
-from harness.scan import survey
+from harness.files import read_json, read_lines
+from harness.grid import grammar
 from harness.settings import literal, parse
-from harness.store import read_json, read_lines
-from harness.video import Unreadable, read
 
 SOON = 2.0  # seconds of this process
 fuzzed = settings(
@@ -252,8 +254,8 @@ def test_json_nested_without_measure(tmp_path: Path, reader: Callable[[Path], An
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A small manifest, as written."""
-    from harness.clips import Clip
-    from harness.probe import Probe
+    from harness.data.clips import Clip
+    from harness.data.probe import Probe
 
     clips = [Clip(f"train/calm/{n}", f"train/calm/{n}.avi", n % 2, "train", face={"": (1, 2, 3, 4)}) for n in range(3)]
     probes = {clip.id: Probe(9, 64, 48, 1.0, "c" * 16, "0123456789abcdef") for clip in clips}

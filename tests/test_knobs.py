@@ -13,9 +13,13 @@ import torch
 from accelerate import Accelerator
 from conftest import Silent, make_watch
 
-from harness import cache, grammar, miniature, plugins, protocol, training, trunk
+from harness import miniature, plugins, protocol
+from harness.data import cache
+from harness.data.scan import scan
+from harness.grid import grammar
+from harness.model import trunk
 from harness.protocol import Clips, Face, Model, Train
-from harness.scan import scan
+from harness.training import loop
 
 # Base values in which a setting can be felt within a few epochs, where its default can't.
 BASE = {
@@ -89,7 +93,7 @@ def record(make_learner, splits, method: str, train: Train, **model) -> str:
     torch.manual_seed(0)
     learner = make_learner(method, **model)
     metric, watch = train.metric or "war", make_watch(splits)
-    outcome = training.train(learner, splits, train, metric, 0, Accelerator(cpu=True), Silent(), [], watch)
+    outcome = loop.train(learner, splits, train, metric, 0, Accelerator(cpu=True), Silent(), [], watch)
     rows = [{**row, "duration_s": 0} for row in outcome.history]
     digest = hashlib.sha256(json.dumps([rows, outcome.epoch], sort_keys=True).encode())
     for name, value in sorted(learner.state_dict().items()):
@@ -245,7 +249,7 @@ def test_the_metric_selects_the_epoch(make_learner, splits):
         train = dataclasses.replace(base_of("train", Train), metric=metric)
         learner = make_learner("prompt")
         watch = make_watch(splits)
-        outcome = training.train(learner, splits, train, metric, 0, Accelerator(cpu=True), Silent(), [], watch)
+        outcome = loop.train(learner, splits, train, metric, 0, Accelerator(cpu=True), Silent(), [], watch)
         return outcome.score, max(row["val"][metric] for row in outcome.history)
 
     for metric in ("war", "uar"):
@@ -254,8 +258,8 @@ def test_the_metric_selects_the_epoch(make_learner, splits):
 
 
 def test_model_settings_that_need_other_weights_or_pixels(tmp_path):
-    from harness import weights
-    from harness.model import VideoModel
+    from harness.model import weights
+    from harness.model.network import VideoModel
 
     assert weights.name_of(Model()) != weights.name_of(Model(name="ViT-B-32", pretrained="openai"))
     other = tmp_path / "other.safetensors"

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from harness import grammar, plugins
+from harness import plugins
 from harness.errors import BadInput
+from harness.grid import grammar
 
 COMPONENT = """
 from __future__ import annotations

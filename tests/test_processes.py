@@ -10,7 +10,8 @@ import pytest
 from accelerate import Accelerator
 from processes import records
 
-from harness import grammar, plugins
+from harness import plugins
+from harness.grid import grammar
 
 HERE = Path(__file__).parent
 

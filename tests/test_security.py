@@ -31,18 +31,19 @@ from PIL import Image
 from rendered import encode, numbered
 
 import harness
-from harness import trunk, weights
-from harness.boxes import Boxes
+from harness.data.boxes import Boxes
+from harness.data.lists import parse_line, read_list
+from harness.data.scan import scan, survey
+from harness.data.video import Unreadable, films, images, read
 from harness.datasets.daisee import DAiSEE
 from harness.datasets.folder import Folder
 from harness.errors import BadInput
+from harness.files import write_json
 from harness.leaderboard import report
-from harness.lists import parse_line, read_list
+from harness.model import trunk, weights
 from harness.protocol import Clips, Face, Model, Train
-from harness.scan import scan, survey
 from harness.settings import parse
-from harness.store import Store, write_json
-from harness.video import Unreadable, films, images, read
+from harness.store import Store
 
 PACKAGE = Path(harness.__file__).parent
 HARNESS = str(Path(sys.executable).with_name("harness"))
@@ -445,7 +446,7 @@ CHILD = """
 import json, resource, sys
 from pathlib import Path
 import numpy as np
-from harness.video import Unreadable, read
+from harness.data.video import Unreadable, read
 resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))  # a picture of 30,000 x 30,000 has 2.7 GB
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 before, said = peak(), {}
@@ -503,7 +504,7 @@ def test_folders_and_files_beyond_all_measure_are_refused(tmp_path: Path, monkey
     with pytest.raises(Unreadable, match=r"huge\.jpg: has 536,870,913 bytes"):
         read(tmp_path / "huge.jpg", np.arange)
     (tmp_path / "many").mkdir()
-    monkeypatch.setattr("harness.video.frames.MOST_FRAMES", 10)
+    monkeypatch.setattr("harness.data.video.frames.MOST_FRAMES", 10)
     for n in range(11):
         (tmp_path / f"many/{n}.jpg").touch()
     with pytest.raises(Unreadable, match="holds over 10 images: no clip"):
@@ -751,7 +752,7 @@ def test_every_dependency_is_locked_at_a_version_that_is_allowed() -> None:
 
 
 def test_frames_that_are_small_enough_one_by_one_and_too_many_together_are_refused(tmp_path, monkeypatch) -> None:
-    from harness.video import Unreadable, images, read
+    from harness.data.video import Unreadable, images, read
 
     for number in range(4):
         cv2.imwrite(str(tmp_path / f"{number}.jpg"), np.zeros((30, 40, 3), np.uint8))

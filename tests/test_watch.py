@@ -16,8 +16,8 @@ from harness.learner import Loss
 from harness.methods import Batch
 from harness.protocol import Train
 from harness.sentinels import Epoch, Finding, Sentinel, Setup
-from harness.tally import Tally
-from harness.watch import Watch
+from harness.training.tally import Tally
+from harness.training.watch import Watch
 
 
 class Counting(Sentinel):
@@ -193,7 +193,7 @@ def resumed(tally: Tally) -> Tally:
 
 
 def test_evidence_that_is_no_number_is_told_in_words(splits):
-    from harness.watch import _alarm
+    from harness.training.watch import _alarm
 
     class Odd(Sentinel):
         name, severity = "odd", "error"

@@ -10,10 +10,11 @@ from typing import Any
 
 from accelerate import Accelerator
 
-from harness.launch import Launch
+from harness.files import write_json
 from harness.protocol import Train
-from harness.store import Store, write_json
-from harness.writing import Writer
+from harness.schedule.launch import Launch
+from harness.store import Store
+from harness.training.writing import Writer
 
 ONE = Launch(rank=0, local_rank=0, world=1, local_world=1, worker=0)
 RUN = types.SimpleNamespace(dataset="caer", fold=0, run_id="run", copy="caer", method="prompt", seed=0, spec={})

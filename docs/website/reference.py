@@ -10,12 +10,12 @@ from pathlib import Path
 HOME = Path(__file__).parents[2]
 MODULES = {
     "harness.api": "From Python",
-    "harness.predict": "Predictions",
+    "harness.trained.predict": "Predictions",
     "harness.methods": "Components",
     "harness.datasets": "Adapters",
     "harness.sentinels": "Sentinels",
     "harness.settings": "Settings",
-    "harness.clips": "Clips",
+    "harness.data.clips": "Clips",
     "harness.protocol": "Sections of settings",
     "harness.errors": "Errors",
     "harness.conformance": "The conformance kit",

@@ -20,15 +20,15 @@ from typing import TYPE_CHECKING, Any
 from harness.audit import checks
 from harness.audit.checks import Evidence
 from harness.audit.findings import Finding, from_note, once, refused
-from harness.clips import SPLITS, Clip, Progress
+from harness.data.clips import SPLITS, Clip, Progress
+from harness.data.scan import Survey, hold_out, refusals, survey
 from harness.errors import BadInput
-from harness.scan import Survey, hold_out, refusals, survey
 from harness.words import SHOWN
 
 if TYPE_CHECKING:
+    from harness.data.manifest import Manifest
+    from harness.data.probe import Probe
     from harness.datasets import Adapter
-    from harness.manifest import Manifest
-    from harness.probe import Probe
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Fold:
     @functools.cached_property
     def manifest(self) -> str:
         """The hash that a run on this fold would store; empty where it can't be trusted."""
-        from harness import manifest
+        from harness.data import manifest
 
         name, classes = self.adapter.name, self.adapter.classes
         return manifest.hash_of(name, classes, self.present, self.probes) if self.present else ""
@@ -106,7 +106,7 @@ def audit(cls: type[Adapter], settings: Any, sections: Mapping[str, Any], progre
 
 def manifest_of(cls: type[Adapter], settings: Any, progress: Progress) -> Manifest:
     """The manifest of a copy, with the splits of all folds that are there. Raises `BadInput` where a run would."""
-    from harness import manifest
+    from harness.data import manifest
 
     root = cls.locate(settings)
     folds = look(cls, settings, root, progress)
@@ -134,7 +134,7 @@ def look(cls: type[Adapter], settings: Any, root: Path, progress: Progress) -> l
     there: dict[str, Clip] = {clip.id: clip for fold in folds for clip in fold.present}
     if not there:
         return folds
-    from harness.probe import probes
+    from harness.data.probe import probes
 
     seen = probes(root, list(there.values()), progress)
     return [dataclasses.replace(f, probes={clip.id: seen[clip.id] for clip in f.present}) for f in folds]

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from harness.audit import geometry
 from harness.audit.findings import Finding, about
-from harness.boxes import another_convention
-from harness.clips import IMAGES, SPLITS, Clip
+from harness.data.boxes import another_convention
+from harness.data.clips import IMAGES, SPLITS, Clip
+from harness.data.sentences import MEND, faults
 from harness.errors import BadInput
-from harness.sentences import MEND, faults
 from harness.words import SHOWN, plural, some
 
 if TYPE_CHECKING:
-    from harness.probe import Probe
+    from harness.data.probe import Probe
 
 UNREADABLE_SHOWN = 20  # unreadable clips that are named each for itself
 
@@ -219,7 +219,7 @@ def same_content(evidence: Evidence) -> Iterator[Finding]:
 
 def leaks(evidence: Evidence) -> Iterator[Finding]:
     """The very same pictures in two splits."""
-    from harness.probe import twins
+    from harness.data.probe import twins
 
     by_id = {clip.id: clip for clip in evidence.present if clip.id in evidence.probes}
     across: dict[tuple[str, str], list[tuple[Clip, Clip]]] = defaultdict(list)

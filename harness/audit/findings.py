@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.clips import Clip, Note
+from harness.data.clips import Clip, Note
 from harness.errors import BadInput
 from harness.words import plural, some
 

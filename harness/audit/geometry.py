@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from harness.clips import Box, Clip
+from harness.data.clips import Box, Clip
 
 if TYPE_CHECKING:
-    from harness.probe import Probe
+    from harness.data.probe import Probe
 
 MANY = 0.05  # of the clips that have boxes
 PIXELS, SHARE = 4, 0.05  # of the picture's side: what a box may overhang

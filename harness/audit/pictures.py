@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 
 from harness.audit import Audit
-from harness.clips import Box, Clip
-from harness.video import Picture, Unreadable, cropped, face_box, pixels, read, sample
+from harness.data.clips import Box, Clip
+from harness.data.video import Picture, Unreadable, cropped, face_box, pixels, read, sample
 
 FRAMES = 3  # of each clip
 WIDTH, CROP = 260, 132  # pixels of a frame and of a crop on the page

@@ -83,7 +83,7 @@ def grid_of(arguments: argparse.Namespace) -> Any:
 
 def stored_plan(store: Store, grid: str) -> dict[str, Any]:
     """The plan that a new one is about to replace; empty where there is none, or none that can be read."""
-    from harness.store import Damaged
+    from harness.files import Damaged
 
     try:
         return store.read_plan(grid)

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from harness import cupboard
 from harness.commands import Add
-from harness.weights import cache_folder
+from harness.data import cupboard
+from harness.model.weights import cache_folder
 from harness.words import storage
 
 _UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}

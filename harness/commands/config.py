@@ -62,7 +62,7 @@ def drop(arguments: argparse.Namespace, argv: list[str]) -> int:
 def _in_effect() -> list[dict[str, Any]]:
     """Settings of the machine, their values, and where these come from."""
     from harness import config, variables
-    from harness.weights import cache_folder
+    from harness.model.weights import cache_folder
 
     known, set_now = config.load(), variables.in_effect()
     found = [("runs", config.runs(), str(known.file) if known.runs else "default")]

@@ -15,7 +15,7 @@ from harness.commands.arguments import plugin
 from harness.errors import BadInput
 
 if TYPE_CHECKING:
-    from harness.clips import Progress
+    from harness.data.clips import Progress
 
 
 def declare(add: Add) -> None:
@@ -58,7 +58,7 @@ def check(arguments: argparse.Namespace, argv: list[str]) -> int:
     print(json.dumps(found.as_json(), indent=2) if arguments.json else text(found))
     if report:
         from harness.audit.page import page
-        from harness.store import write_bytes
+        from harness.files import write_bytes
 
         write_bytes(report, page(found, sections).encode())
         print(f"report: {report}", file=sys.stderr)
@@ -80,7 +80,7 @@ def write(arguments: argparse.Namespace, argv: list[str]) -> int:
 
 def diff(arguments: argparse.Namespace, argv: list[str]) -> int:
     """Exit code 1 where the copies differ."""
-    from harness.manifest import differences, read
+    from harness.data.manifest import differences, read
     from harness.words import printable
 
     comparison = differences.compare(read(Path(arguments.a)), read(Path(arguments.b)))
@@ -91,7 +91,7 @@ def diff(arguments: argparse.Namespace, argv: list[str]) -> int:
 
 def mini(arguments: argparse.Namespace, argv: list[str]) -> int:
     from harness import miniature
-    from harness.store import writable
+    from harness.files import writable
 
     out = writable(arguments.out)
     if out.exists() and any(out.iterdir()):
@@ -103,7 +103,8 @@ def mini(arguments: argparse.Namespace, argv: list[str]) -> int:
 
 def _opened(arguments: argparse.Namespace) -> tuple[type, Any, dict[str, Any]]:
     """The adapter's class, its settings, and those that runs share: all as a run would take them."""
-    from harness import grammar, grid, plugins
+    from harness import grid, plugins
+    from harness.grid import grammar
 
     name = arguments.name
     given = {key: getattr(arguments, key) for key in ("root", "annotations", "faces") if getattr(arguments, key)}
@@ -118,7 +119,7 @@ def _opened(arguments: argparse.Namespace) -> tuple[type, Any, dict[str, Any]]:
 
 def _writable(name: str) -> Path:
     """Where a file is to be written: met before the work, not after it."""
-    from harness.store import writable
+    from harness.files import writable
 
     path = Path(name)
     if path.is_dir():

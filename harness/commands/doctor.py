@@ -24,7 +24,7 @@ def declare(add: Add) -> None:
 def doctor(arguments: argparse.Namespace, argv: list[str]) -> int:
     """Exit code 1 where something should be mended."""
     from harness import doctor as room
-    from harness import launch
+    from harness.schedule import launch
 
     if not launch.here().leads:
         return 0

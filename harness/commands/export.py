@@ -18,8 +18,8 @@ def declare(add: Add) -> None:
 
 
 def export(arguments: argparse.Namespace, argv: list[str]) -> int:
-    from harness import export as exporting
     from harness.store import Store
+    from harness.trained import export as exporting
 
     out = exporting.export(Store(arguments.runs).find(arguments.run), arguments.out)
     print(printable(f"exported: {out}; how to load it: {out / 'README.md'}"))

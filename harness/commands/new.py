@@ -16,7 +16,7 @@ def declare(add: Add) -> None:
 
 def new(arguments: argparse.Namespace, argv: list[str]) -> int:
     from harness import scaffold
-    from harness.store import writable
+    from harness.files import writable
 
     for file in scaffold.write(arguments.kind, arguments.name, writable(arguments.out)):
         print(file)

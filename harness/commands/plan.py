@@ -21,8 +21,8 @@ def declare(add: Add) -> None:
 
 def plan(arguments: argparse.Namespace, argv: list[str]) -> int:
     grid = grid_of(arguments)
-    from harness import outlook, seeds
     from harness import plan as planning
+    from harness.plan import outlook, seeds
     from harness.store import Store
 
     store = Store(arguments.runs)

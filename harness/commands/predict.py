@@ -15,8 +15,8 @@ from harness.errors import BadInput
 from harness.words import printable
 
 if TYPE_CHECKING:
-    from harness.clips import Box
-    from harness.predict import Prediction
+    from harness.data.clips import Box
+    from harness.trained.predict import Prediction
 
 
 def declare(add: Add) -> None:
@@ -32,8 +32,8 @@ def declare(add: Add) -> None:
 
 
 def predict(arguments: argparse.Namespace, argv: list[str]) -> int:
-    from harness.export import load
-    from harness.store import writable
+    from harness.files import writable
+    from harness.trained.export import load
 
     if len(arguments.videos) > 1 and (arguments.face or arguments.body):
         raise BadInput("--face", f"is one box, and there are {len(arguments.videos)} videos", "give one at a time")

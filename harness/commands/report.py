@@ -23,9 +23,9 @@ def declare(add: Add) -> None:
 
 
 def report(arguments: argparse.Namespace, argv: list[str]) -> int:
+    from harness.files import writable
     from harness.leaderboard import report as write
-    from harness.onlooker import named
-    from harness.store import writable
+    from harness.store.onlooker import named
 
     grid = named(arguments.grid) if arguments.grid else None
     print(f"leaderboard: {write(stores_of(arguments), grid, writable(arguments.out))}")

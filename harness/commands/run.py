@@ -15,8 +15,8 @@ from harness.words import plural, printable
 
 if TYPE_CHECKING:
     from harness.grid import Grid
-    from harness.schedule import Outcome
-    from harness.seeds import Until
+    from harness.plan.seeds import Until
+    from harness.schedule.placement import Outcome
     from harness.store import Store
 
 
@@ -79,8 +79,11 @@ def training(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, argv: list[str]) -> int:
     grid = grid_of(arguments)
-    from harness import launch, seeds, trackers
-    from harness.store import Store, writable
+    from harness.files import writable
+    from harness.plan import seeds
+    from harness.schedule import launch
+    from harness.store import Store
+    from harness.training import trackers
 
     here = launch.here()  # before training hides what the launcher has told
     trackers.check(arguments.track)
@@ -122,7 +125,8 @@ def _train(
     grid: Grid, store: Store, arguments: argparse.Namespace, argv: list[str], until: Until, own: int
 ) -> tuple[Outcome, dict[str, Any]]:
     """What became of a grid's runs, and its plan. Seeds beyond its `own` were added by the rule `until`."""
-    from harness import launch, plan, schedule
+    from harness import plan
+    from harness.schedule import launch, placement
 
     planned = plan.plan(grid)
     needed = launch.here().leads or until.width
@@ -131,7 +135,7 @@ def _train(
         record["added"] = added
     if until.width:
         record["until"] = {"width": until.width, "pilot": own}
-    asked = schedule.Asked(
+    asked = placement.Asked(
         arguments.placement,
         arguments.workers,
         arguments.on_alarm,
@@ -141,9 +145,9 @@ def _train(
     )
     for_workers = [*argv, "--until", f"seeds={len(grid.seeds)}"] if until.width else argv
     here = launch.here()
-    outcome = schedule.run(planned, record, store, asked, for_workers)
+    outcome = placement.run(planned, record, store, asked, for_workers)
     if arguments.save_model and here.leads and not here.task:
-        from harness import regain
+        from harness.verify import regain
 
         outcome.weightless = regain.regain(regain.lacking(planned, store), here)
     return outcome, record
@@ -151,7 +155,7 @@ def _train(
 
 def _narrow(store: Store, grid: Grid, record: dict[str, Any], until: Until) -> int | str:
     """How many seeds make the intervals narrow enough on the data sets that are selected, or why none do."""
-    from harness import seeds
+    from harness.plan import seeds
 
     chosen = grid.datasets if grid.selected is None else {dataset for dataset, _, _ in grid.selected}
     try:

@@ -20,12 +20,12 @@ def declare(add: Add) -> None:
 
 
 def show(arguments: argparse.Namespace, argv: list[str]) -> int:
-    from harness import show as showing
     from harness.store import Store
+    from harness.store import show as showing
 
     record = Store(arguments.runs).find(arguments.run)
     if arguments.card:
-        from harness.card import card
+        from harness.leaderboard.card import card
 
         print(printable(card(record)), end="")
         return 0

@@ -40,8 +40,9 @@ def submit(arguments: argparse.Namespace, argv: list[str]) -> int:
     grid = grid_of(arguments)
     from harness import plan as planning
     from harness import slurm
-    from harness import submit as submitting
-    from harness.store import Store, writable
+    from harness.files import writable
+    from harness.schedule import submit as submitting
+    from harness.store import Store
 
     store, out = Store(arguments.runs), writable(arguments.out or Path("leaderboards") / grid.name)
     asked = _asked(grid.slurm, arguments)
@@ -66,8 +67,8 @@ def submit(arguments: argparse.Namespace, argv: list[str]) -> int:
 
 
 def cancel(arguments: argparse.Namespace, argv: list[str]) -> int:
-    from harness import onlooker, slurm
-    from harness.store import Store
+    from harness import slurm
+    from harness.store import Store, onlooker
 
     slurm.require()
     grid = onlooker.named(arguments.grid) if arguments.grid else None
@@ -81,7 +82,7 @@ def cancel(arguments: argparse.Namespace, argv: list[str]) -> int:
 
 def _check_weights(plan: Plan, store: Store, command: str) -> None:
     """Jobs don't train for weights alone. Raises `BadInput` where runs were done without them."""
-    from harness import regain
+    from harness.verify import regain
 
     if lacking := regain.lacking(plan, store):
         what = f"{plural(len(lacking), 'run')} done before without weights, and no job trains a run again for them"

@@ -17,7 +17,7 @@ from harness.terminal import paint
 from harness.words import plural, printable
 
 if TYPE_CHECKING:
-    from harness.onlooker import Look, Onlooker
+    from harness.store.onlooker import Look, Onlooker
 
 EVERY = 2.0  # seconds between two looks
 REST = 4  # times as long as a look took, at least, so that a store of many runs is not looked at all the time
@@ -37,8 +37,7 @@ def declare(add: Add) -> None:
 
 def watch(arguments: argparse.Namespace, argv: list[str]) -> int:
     """Until the grid is over, or the user has seen enough."""
-    from harness import onlooker
-    from harness.store import Store
+    from harness.store import Store, onlooker
 
     store = Store(arguments.runs)
     grid = onlooker.named(arguments.grid) if arguments.grid else onlooker.latest(store)
@@ -127,7 +126,7 @@ def page(look: Look) -> list[str]:
 
 
 def _summary(look: Look) -> Iterator[str]:
-    from harness.onlooker import DONE, FAILED, WORKING
+    from harness.store.onlooker import DONE, FAILED, WORKING
 
     words = [f"{look.count(DONE)} of {plural(look.runs, 'run')} done"]
     words += [paint(f"{look.count(FAILED)} failed", "red")] if look.count(FAILED) else []
@@ -151,7 +150,7 @@ def _counted(counts: dict[str, int]) -> str:
 
 
 def _working(look: Look) -> Iterator[str]:
-    from harness.show import sparkline
+    from harness.store.show import sparkline
 
     names = max(len(run.name) for run in look.working)
     for run in look.working:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import BadInput
+from harness.files import read_json
 from harness.statistics import mean, verdict
-from harness.store import read_json
 
 Place = tuple[str, str]  # seed and fold
 

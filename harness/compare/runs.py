@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from harness import agreement
-from harness.agreement import differing
+from harness.compare import agreement
+from harness.compare.agreement import differing
 from harness.errors import BadInput
 from harness.statistics import mcnemar
 from harness.store import Record

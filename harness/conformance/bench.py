@@ -19,19 +19,22 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 from torch import nn
 
-from harness import grammar, plugins, training, trunk
-from harness.cache import Stored
-from harness.checkpoint import Keeper
-from harness.clips import Clip, Scan, as_dataset
+from harness import plugins
+from harness.data.cache import Stored
+from harness.data.clips import Clip, Scan, as_dataset
+from harness.data.loading import Split
+from harness.data.shelf import Rows
 from harness.errors import BadInput
-from harness.grammar import Method
+from harness.grid import grammar
+from harness.grid.grammar import Method
 from harness.learner import Learner, components_of
-from harness.loading import Split
-from harness.model import VideoModel
+from harness.model import trunk
+from harness.model.network import VideoModel
 from harness.plan import trains_on
 from harness.protocol import Clips, Model, Train
-from harness.shelf import Rows
-from harness.watch import Watch
+from harness.training import loop
+from harness.training.checkpoint import Keeper
+from harness.training.watch import Watch
 
 CLASSES = ("happy", "sad", "angry")
 DESCRIPTIONS = ("a happy face", "a sad face with tears", "an angry face with a deep frown")
@@ -60,7 +63,7 @@ class Trained:
     """What a training leaves."""
 
     learner: Learner
-    outcome: training.Outcome
+    outcome: loop.Outcome
 
     def digest(self) -> str:
         """Equal for trainings that ended with the same weights, buffers and probabilities, to the last bit."""
@@ -109,7 +112,7 @@ class Bench:
         watch.sentinels.clear()  # they judge runs, the kit judges the component
         data = splits(trains_on(Model(), method))
         viewer = Unwatched(stop)
-        outcome = training.train(learner, data, settings, "war", 0, self.accelerator, viewer, [], watch, keeper)
+        outcome = loop.train(learner, data, settings, "war", 0, self.accelerator, viewer, [], watch, keeper)
         self.accelerator.free_memory()
         return Trained(learner, outcome)
 
@@ -181,7 +184,7 @@ def _closure(*names: str) -> Sequence[str]:
     return list(wanted)
 
 
-def _digest(state: dict[str, Any], outcome: training.Outcome) -> str:
+def _digest(state: dict[str, Any], outcome: loop.Outcome) -> str:
     digest = hashlib.sha256()
     for name, value in sorted(state.items()):
         digest.update(name.encode() + value.numpy().tobytes())

@@ -17,15 +17,15 @@ from typing import Any
 
 from harness import plan, protocol
 from harness.audit import audit
-from harness.boxes import Boxes
-from harness.clips import SPLITS, Clip
 from harness.conformance import knobs
 from harness.conformance.verdicts import Failed, Spared
+from harness.data.boxes import Boxes
+from harness.data.clips import SPLITS, Clip
+from harness.data.scan import Survey, scan, survey
+from harness.data.sentences import MEND, faults
 from harness.datasets import Folded, Listed, folds_of
 from harness.errors import BadInput
 from harness.protocol import Data
-from harness.scan import Survey, scan, survey
-from harness.sentences import MEND, faults
 from harness.settings import parse
 from harness.words import plural, some
 

@@ -10,8 +10,8 @@ import av
 import cv2
 import numpy as np
 
-from harness.clips import IMAGES, VIDEOS
-from harness.store import write_bytes
+from harness.data.clips import IMAGES, VIDEOS
+from harness.files import write_bytes
 
 WIDTH, HEIGHT = 64, 48  # pixels
 

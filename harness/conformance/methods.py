@@ -16,18 +16,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from harness import training
-from harness.checkpoint import Keeper
 from harness.conformance import knobs
 from harness.conformance.bench import CLASSES, TRAIN, Bench, splits
 from harness.conformance.processes import difference, record, two_processes
 from harness.conformance.verdicts import Failed, Spared
-from harness.grammar import Incompatible, Method
+from harness.data.loading import as_picks
+from harness.grid.grammar import Incompatible, Method
 from harness.learner import Learner
-from harness.loading import as_picks
 from harness.methods import Batch, Component, Context
 from harness.plan import trains_on
 from harness.protocol import Model, Train
+from harness.training import loop
+from harness.training.checkpoint import Keeper
 from harness.words import plural, some
 
 SLOWEST = 3.0  # times the step without the component: more is surely not meant
@@ -170,7 +170,7 @@ def evaluation(bench: Bench) -> str:
     learner = bench.train(method).learner
     before = {name: value.clone() for name, value in learner.state_dict().items()}
     split = splits(trains_on(Model(), method))["test"]
-    first, second = (training.predict(learner, split, bench.accelerator) for _ in range(2))
+    first, second = (loop.predict(learner, split, bench.accelerator) for _ in range(2))
     changed = [name for name, value in learner.state_dict().items() if not torch.equal(value, before[name])]
     if changed or not np.array_equal(first, second):
         what = f"evaluation changes {some(changed)}" if changed else "two evaluations of one network differ"

@@ -17,12 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from harness import listfiles, plugins
-from harness.boxes import Boxes
-from harness.clips import IMAGES, Clip, Note, frame_names
+from harness import plugins
+from harness.data import listfiles
+from harness.data.boxes import Boxes
+from harness.data.clips import IMAGES, Clip, Note, frame_names
+from harness.data.lists import Line, compare_with_folders, first_label, read_list, refuse_other_bases
+from harness.data.paths import existing, media_below, place, stem
 from harness.errors import BadInput, nearest
-from harness.lists import Line, compare_with_folders, first_label, read_list, refuse_other_bases
-from harness.paths import existing, media_below, place, stem
 from harness.protocol import Data, Face
 from harness.settings import knob
 

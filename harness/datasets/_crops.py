@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from harness.data.lists import Line
+from harness.data.paths import existing, home_of, plain, stem
 from harness.datasets import Adapter
-from harness.lists import Line
-from harness.paths import existing, home_of, plain, stem
 
 
 class FaceCrops(Adapter):

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from harness.data.lists import once, read_table
+from harness.data.paths import existing, stem
 from harness.datasets import Adapter, Entry
 from harness.errors import BadInput
-from harness.lists import once, read_table
-from harness.paths import existing, stem
 from harness.protocol import Data
 from harness.settings import knob
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from harness.clips import natural
+from harness.data.clips import natural
+from harness.data.lists import read_list
+from harness.data.paths import from_last
 from harness.datasets import Adapter, Entry, Listed
 from harness.errors import BadInput, nearest
-from harness.lists import read_list
-from harness.paths import from_last
 from harness.settings import knob
 
 

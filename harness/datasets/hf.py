@@ -22,14 +22,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import filelock
 from tqdm import tqdm
 
-from harness import weights
-from harness.clips import IMAGES, VIDEOS, frame_names, natural
+from harness.data.clips import IMAGES, VIDEOS, frame_names, natural
+from harness.data.paths import within
 from harness.datasets import Entry
 from harness.datasets._columns import Columns, Settings, columns_of
 from harness.datasets.folder import Folder
 from harness.errors import BadInput
-from harness.paths import within
-from harness.store import read_json, read_lines, write_json, write_lines
+from harness.files import read_json, read_lines, write_json, write_lines
+from harness.model import weights
 
 if TYPE_CHECKING:
     import datasets

@@ -12,16 +12,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from harness import config, cupboard, grammar, outlook, plan, plugins, pretrained, variables, weights
+from harness import config, plan, plugins, variables
 from harness import grid as grids
+from harness.data import cupboard
 from harness.datasets import folds_of
 from harness.doctor.facts import Copy, Place, Weights
 from harness.doctor.findings import Trouble, trouble
 from harness.errors import BadInput, nearest
-from harness.grid import Grid
-from harness.leases import Leases
+from harness.files import write_json
+from harness.grid import Grid, grammar
+from harness.model import pretrained, weights
+from harness.plan import outlook
 from harness.protocol import Model
-from harness.store import write_json
+from harness.store.leases import Leases
 
 WRITES = 5
 

@@ -194,7 +194,7 @@ def _driver() -> str:
 
 
 def _launcher() -> Launcher:
-    from harness import launch
+    from harness.schedule import launch
 
     here = launch.here()
     name = "torchrun" if "TORCHELASTIC_RUN_ID" in os.environ else "none"

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.files import write_bytes, write_chunks, write_json
 from harness.leaderboard import figures, page, paper, readme, results, sheets
 from harness.leaderboard.ablation import ALL, Row, ablation, as_rows
 from harness.leaderboard.board import Board
@@ -18,7 +19,7 @@ from harness.leaderboard.comparisons import FACTOR, INTERACTION
 from harness.leaderboard.results import load
 from harness.leaderboard.summary import Summary, summary
 from harness.leaderboard.wording import SHOWN, heading
-from harness.store import Store, write_bytes, write_chunks, write_json
+from harness.store import Store
 
 
 def report(stores: Sequence[Store], grid: str | None, out: Path) -> Path:

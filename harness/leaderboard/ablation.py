@@ -12,13 +12,13 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness.index import METRICS
 from harness.leaderboard.board import Board
 from harness.leaderboard.comparisons import FACTOR, INTERACTION, Comparison, Pair, comparisons
 from harness.leaderboard.paired import Difference, Measured, class_of, from_scores, measure
 from harness.leaderboard.sheets import number
 from harness.leaderboard.weighing import Weigher
 from harness.statistics import Effect, effect, holm, mean, shared_variance, sure, verdict
+from harness.store.index import METRICS
 
 ALL = "all"
 SINGLE_CLASS = "class"

@@ -15,12 +15,12 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from harness import grammar
-from harness.design import Levels
-from harness.index import METRICS, SPLITS, Entry, unpacked
+from harness.files import Damaged, read_json
+from harness.grid import grammar
+from harness.grid.design import Levels
 from harness.settings import spell
 from harness.statistics import mean
-from harness.store import Damaged, read_json
+from harness.store.index import METRICS, SPLITS, Entry, unpacked
 
 SCORES = tuple(itertools.product(SPLITS, METRICS))  # of a run, in the order of its entry
 _PLACE = {key: place for place, key in enumerate(SCORES)}

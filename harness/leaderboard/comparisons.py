@@ -1,7 +1,7 @@
 """What an ablation compares: each factor's levels with its first, and whether two factors change each other's effect.
 
 A comparison says in words which texts of the grid stand against each other, so that nobody has to guess what "on" is.
-How runs are weighed for it is the design's matter (`harness.design`).
+How runs are weighed for it is the design's matter (`harness.grid.design`).
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from functools import cache
 from itertools import combinations
 from typing import Any
 
-from harness import design, grammar
-from harness.design import Levels
+from harness.grid import design, grammar
+from harness.grid.design import Levels
 from harness.leaderboard.board import Board, Factor
 from harness.settings import spell
 

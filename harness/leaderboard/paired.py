@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from harness.index import METRICS
+from harness.files import Damaged, read_json
 from harness.leaderboard import predictions
 from harness.leaderboard.board import Board, Run
 from harness.leaderboard.comparisons import FACTOR
@@ -22,7 +22,7 @@ from harness.leaderboard.predictions import Clips
 from harness.leaderboard.weighing import Weigher, Weighing, by_seed
 from harness.scores import confusion, recalls
 from harness.statistics import influence, recall_influence
-from harness.store import Damaged, read_json
+from harness.store.index import METRICS
 
 _RECALL = "recall:"  # before the class, in the name of a metric
 _TOGETHER = 32  # runs whose influences are in memory at once

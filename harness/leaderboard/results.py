@@ -12,13 +12,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from harness import grammar, index
 from harness.errors import BadInput
-from harness.index import Entry, unpacked
+from harness.grid import grammar
 from harness.leaderboard.board import SCORES, Board, Factor, Run
 from harness.leaderboard.sheets import number
 from harness.settings import spell
-from harness.store import Store
+from harness.store import Store, index
+from harness.store.index import Entry, unpacked
 
 _ALL_RUNS = "harness report --runs /path/to/runs --out leaderboards/all"  # where stores lie is not told
 _SHARED = ("factors", "design", "until", "baseline", "selection")  # what plans of one grid must agree in

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from harness.design import Levels
+from harness.grid.design import Levels
 from harness.leaderboard.board import Board, Run
 from harness.leaderboard.comparisons import Comparison, Weights
 

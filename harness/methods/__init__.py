@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.errors import nearest
-from harness.model import Batch, Output, VideoModel
+from harness.model.network import Batch, Output, VideoModel
 from harness.settings import knob, plain
 
 __all__ = ["Batch", "Component", "Context", "Output", "Trace", "VideoModel", "Weighted", "ramp"]

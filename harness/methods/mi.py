@@ -7,8 +7,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from harness.methods import Batch, Component, Context, Output, VideoModel, Weighted
+from harness.model.text import FixedText
 from harness.settings import knob
-from harness.text import FixedText
 
 
 class MutualInformation(Component):

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from harness.methods import Batch, Component, Context, Output, VideoModel, Weighted
+from harness.model.text import class_features
 from harness.settings import knob
-from harness.text import class_features
 
 
 class MocoRank(Component):

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from harness.methods import Component, VideoModel
-from harness.model import undecayed
-from harness.packing import Layout
+from harness.model.network import undecayed
+from harness.model.packing import Layout
+from harness.model.text import TextTower
 from harness.settings import knob
-from harness.text import TextTower
 
 
 class Prompt(Component):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from harness import plugins
 from harness.errors import BadInput
-from harness.store import write_bytes
+from harness.files import write_bytes
 
 KINDS = {"method": "methods", "dataset": "datasets"}  # as the command says it, and as the registry does
 _NAME = re.compile("[a-z][a-z0-9]*(-[a-z0-9]+)*")  # it names a plugin, a package and, in its own spelling, a module

@@ -7,7 +7,7 @@ when an epoch's evaluation begins (`on_evaluation`). All but `on_step` and `on_e
 only gathers, in tensors on the device: nothing may be read there, since that would stop a GPU at every step;
 `on_epoch` reads. A setting that a sentinel looks at goes through `harness.settings.plain`, or it would count as used.
 What `on_step`, `on_evaluation` and `on_epoch` leave in a sentinel is its `memory`: see there. Who calls the hooks is
-`harness.watch`.
+`harness.training.watch`.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from harness.clips import Scan
+from harness.data.clips import Scan
+from harness.data.probe import Probe
 from harness.learner import Learner, Loss
 from harness.methods import Context, Trace
-from harness.probe import Probe
 from harness.protocol import Face, Train
 from harness.settings import knob
 from harness.snapshot import copied

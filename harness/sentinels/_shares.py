@@ -13,7 +13,7 @@ from collections.abc import Iterable
 import numpy as np
 from scipy.special import bdtrc, gammaln
 
-from harness.clips import Clip
+from harness.data.clips import Clip
 
 CHANCE = 1e-3
 

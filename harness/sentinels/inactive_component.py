@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from harness.data.sharing import epoch_picks
 from harness.learner import Learner
 from harness.methods import Component
 from harness.sentinels import Epoch, Finding, Reading, Sentinel, Setup, Step, gradient_norm
 from harness.sentinels._groups import declared
 from harness.settings import plain
-from harness.sharing import epoch_picks
 
 EPOCHS = 2  # in which a component must have done something, those not counted in which it declares to wait
 

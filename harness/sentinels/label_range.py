@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import harness.datasets
-from harness.sentences import MEND, faults
+from harness.data.sentences import MEND, faults
 from harness.sentinels import Finding, Reading, Sentinel, Setup
 from harness.sentinels._shares import exceeds
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from harness.clips import SPLITS
+from harness.data.clips import SPLITS
 from harness.sentinels import Finding, Reading, Sentinel, Watching
 from harness.sentinels._shares import by_split
 from harness.settings import knob

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.learner import Learner
-from harness.model import Batch, Output
+from harness.model.network import Batch, Output
 from harness.sentinels import Epoch, Finding, Sentinel, Setup, Step
 from harness.sentinels._sums import moved, sums
 

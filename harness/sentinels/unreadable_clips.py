@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from harness.clips import Clip
+from harness.data.clips import Clip
 from harness.sentinels import Finding, Reading, Sentinel, Watching
 from harness.sentinels._shares import by_split, differ, exceeds
 from harness.settings import knob

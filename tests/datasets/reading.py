@@ -8,10 +8,10 @@ from typing import Any
 from layouts import build
 
 from harness import plugins
-from harness.clips import Note
+from harness.data.clips import Note
+from harness.data.scan import Scan, scan
 from harness.datasets import Adapter
 from harness.protocol import Clips, Face, Train
-from harness.scan import Scan, scan
 from harness.settings import parse
 
 lenient = Face(max_missing=1.0)

@@ -12,8 +12,8 @@ from layouts import BODY, NUMBERS, QUIRKS, build, folder, lines, lists, media, w
 from reading import adapter, labels, notes, read, read_built
 
 from harness import plugins
+from harness.data.scan import survey
 from harness.errors import BadInput
-from harness.scan import survey
 
 EVERY = [(name, quirk) for name, quirks in QUIRKS.items() for quirk in quirks]
 LEFT_OUT = {"missing-media": 1}  # clips that a quirk costs

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.clips import Scan
+from harness.data.clips import Scan
+from harness.data.scan import scan
 from harness.datasets.folder import Folder
 from harness.errors import BadInput
 from harness.protocol import Clips, Face, Train
-from harness.scan import scan
 from harness.settings import parse
 
 

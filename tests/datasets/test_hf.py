@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.clips import Scan
+from harness.data.clips import Scan
+from harness.data.scan import scan
 from harness.datasets.hf import HF
 from harness.errors import BadInput
 from harness.protocol import Clips, Face, Train
-from harness.scan import scan
 from harness.settings import parse
 
 JPEG, PNG, MP4, AVI = b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n", b"\0\0\0\x20ftypisom", b"RIFF\0\0\0\0AVI LIST"

@@ -25,14 +25,14 @@ import pyarrow.parquet
 
 from harness import cli, miniature
 from harness.grid import TINY
-from harness.weights import cache_folder
+from harness.model.weights import cache_folder
 
 HOME = Path(__file__).parents[2]
 COMPONENTS = Path(__file__).with_name("components.py")
 STEPS, EPOCHS = 4, 3  # of a small run: 28 clips in batches of 8
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(
-    ["harness.cli", "harness.schedule", "harness.leaderboard", "open_clip", "pyarrow.parquet"]
+    ["harness.cli", "harness.schedule.placement", "harness.leaderboard", "open_clip", "pyarrow.parquet"]
 )
 
 Plant = Callable[[], Any]

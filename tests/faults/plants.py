@@ -21,7 +21,7 @@ def all_of(*plants: Act) -> None:
 
 def at_step(step: int, act: Act) -> None:
     """Does something behind this process's step of that number (from 1), before the step is saved."""
-    from harness import progress
+    from harness.schedule import progress
 
     shown, steps = progress.RunBar.step, iter(range(1, 10**9))
 
@@ -35,7 +35,7 @@ def at_step(step: int, act: Act) -> None:
 
 def after(kind: str, name: str, act: Act) -> None:
     """Does something behind each call of a method of what shows the progress."""
-    from harness import progress
+    from harness.schedule import progress
 
     shown = getattr(getattr(progress, kind), name)
 
@@ -126,7 +126,7 @@ def wait_for_file(file: Path) -> None:
 
 def count_steps(log: Path) -> None:
     """A line for each step that is trained, whichever process does it."""
-    from harness import progress
+    from harness.schedule import progress
 
     shown = progress.RunBar.step
 
@@ -140,7 +140,7 @@ def count_steps(log: Path) -> None:
 
 def reads_hang(times: int) -> None:
     """Rows are read from the disk as they are needed, and so many of those reads never come back."""
-    from harness import loading, shelf
+    from harness.data import loading, shelf
 
     read, hanging = shelf.Rows.__getitem__, iter(range(times + 5))
 

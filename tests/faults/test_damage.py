@@ -15,7 +15,7 @@ import pytest
 from faults import fault, plants
 from faults.lab import COMPONENTS, folder_of, harness, result_of, small, stored, truncated
 
-SOON = partial(plants.set_value, "harness.leases", "STALE", 2.0)  # seconds that a lease that can't be read counts
+SOON = partial(plants.set_value, "harness.store.leases", "STALE", 2.0)  # seconds that a lease that can't be read counts
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_files_of_an_unfinished_run_may_be_cut_anywhere(part, killed, undisturbe
 )
 def test_files_of_a_run_that_only_lacks_its_result_may_be_cut_anywhere(undisturbed, tmp_path):
     expected = undisturbed()
-    killed = harness(*small(tmp_path), plant=partial(plants.dies_in, "harness.writing", "Writer", "end"))
+    killed = harness(*small(tmp_path), plant=partial(plants.dies_in, "harness.training.writing", "Writer", "end"))
     assert killed.code == -signal.SIGKILL
     folder = folder_of(tmp_path / "runs")
     for file in folder.glob("*.json*"):

@@ -12,7 +12,7 @@ import pytest
 
 from faults import fault, plants
 from faults.lab import EPOCHS, STEPS, copy_of, harness, mounted, result_of, small, stored
-from harness.weights import cache_folder
+from harness.model.weights import cache_folder
 
 LAST = EPOCHS * STEPS
 
@@ -75,7 +75,7 @@ def test_a_cache_that_will_not_fit_is_refused_beforehand(undisturbed, tmp_path):
         shutil.copytree(home / "probes", tmp_path / "disk/probes")
         os.symlink(home / "miniatures", tmp_path / "disk/miniatures")
         if not real:
-            pytest.skip("no file system can be mounted here; tests/test_cache.py pretends one")
+            pytest.skip("no file system can be mounted here; tests/data/test_cache.py pretends one")
         words = small(tmp_path, "--set", "clips.views=64", "--set", "clips.frames=32")
         ended = harness(*words, HARNESS_CACHE=str(tmp_path / "disk"))
     assert ended.code == 2 and "lower clips.views" in ended.said, ended.said

@@ -11,7 +11,7 @@ import pytest
 
 from faults import fault, plants
 from faults.lab import small, start, stored, together, wait_for
-from harness.leases import holder
+from harness.store.leases import holder
 
 
 @fault(

@@ -7,10 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_index import settle
-from test_leaderboard import plan_of, store_of
+from stored import plan_of, settle, store_of
 
-from harness import index
+from harness.store import index
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent

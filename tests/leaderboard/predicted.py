@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow
 from pyarrow import parquet
-from test_leaderboard import PLANTED, plan_of, save_run
+from stored import PLANTED, plan_of, save_run
 
 from harness import scores
 from harness.store import Store

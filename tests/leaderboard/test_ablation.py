@@ -11,7 +11,7 @@ import predicted
 import pytest
 from predicted import CLASSES, demo
 from simulation import of_clips
-from test_leaderboard import plan_of
+from stored import plan_of
 
 from harness import scores
 from harness.leaderboard import paired

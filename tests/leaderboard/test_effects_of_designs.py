@@ -10,8 +10,8 @@ import predicted
 import pytest
 from design.invented import switches
 from simulation import of_clips
+from stored import plan_of, save_run
 from test_ablation import SEEDS, clips, mean_pair, of, row_of, score
-from test_leaderboard import plan_of, save_run
 
 from harness.leaderboard.ablation import ablation
 from harness.leaderboard.results import load

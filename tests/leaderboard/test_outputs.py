@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 
 import predicted
 import pytest
-from test_leaderboard import files, plan_of, save_run
+from stored import files, plan_of, save_run
 
 from harness.leaderboard import figures, report
 from harness.leaderboard.paper import escape

@@ -18,7 +18,7 @@ from typing import Any
 import predicted
 import pytest
 from predicted import CLASSES, CLIPS, demo
-from test_leaderboard import plan_of
+from stored import plan_of
 
 from harness.leaderboard import page
 from harness.leaderboard.ablation import ablation

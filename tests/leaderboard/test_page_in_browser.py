@@ -15,7 +15,7 @@ import pytest
 from faults.lab import wait_for
 from PIL import Image
 from predicted import CLIPS, demo
-from test_leaderboard import plan_of, store_of
+from stored import plan_of, store_of
 from test_page import HOSTILE, hostile, made
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")

@@ -6,7 +6,7 @@ import csv
 from pathlib import Path
 
 import predicted
-from test_leaderboard import plan_of
+from stored import plan_of
 from test_page import Tags, made
 
 from harness.leaderboard import report

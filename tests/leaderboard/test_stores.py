@@ -10,7 +10,7 @@ from typing import Any
 
 import predicted
 import pytest
-from test_leaderboard import files, plan_of, save_run
+from stored import files, plan_of, save_run
 
 from harness.errors import BadInput
 from harness.leaderboard import report

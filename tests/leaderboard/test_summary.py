@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import predicted
 import pytest
-from test_leaderboard import PLANTED, plan_of, save_run, store_of
+from stored import PLANTED, plan_of, save_run, store_of
 
 from harness import statistics
 from harness.leaderboard import report

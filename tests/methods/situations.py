@@ -9,10 +9,12 @@ import torch
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from harness import grammar, plugins, trunk
+from harness import plugins
+from harness.grid import grammar
 from harness.learner import Learner, classification, components_of, in_order
 from harness.methods import Batch, Context, Output
-from harness.model import VideoModel
+from harness.model import trunk
+from harness.model.network import VideoModel
 from harness.protocol import Model, Train
 
 WIDTH = 6

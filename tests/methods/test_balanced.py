@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from situations import parts_of
 
-from harness.sharing import epoch_picks
+from harness.data.sharing import epoch_picks
 
 labels = st.lists(st.integers(0, 4), min_size=1, max_size=80).map(np.array)
 

@@ -10,8 +10,9 @@ from conftest import make_watch
 from hypothesis import given, settings
 from situations import Case, Steps, cases, clips, closure, cls, learner
 
-from harness import grammar, plugins
-from harness.grammar import Incompatible
+from harness import plugins
+from harness.grid import grammar
+from harness.grid.grammar import Incompatible
 from harness.methods import Component
 
 NAMES = plugins.names("methods")
@@ -143,8 +144,8 @@ def test_components_that_need_counts_say_so():
 def test_counts_are_of_the_training_labels_before_any_sampler(splits, monkeypatch):
     from accelerate import Accelerator
 
-    from harness import training
     from harness.protocol import Train
+    from harness.training import loop
 
     seen = []
     made = learner("balanced+ldam")
@@ -154,5 +155,5 @@ def test_counts_are_of_the_training_labels_before_any_sampler(splits, monkeypatc
         lambda self, logits, batch, ctx: (seen.append(ctx.counts.tolist()), logits)[1],
     )
     silent = SimpleNamespace(step=lambda *args: None, epoch=lambda *args: None, alarm=print)
-    training.train(made, splits, Train(epochs=1), "war", 0, Accelerator(cpu=True), silent, [], make_watch(splits))
+    loop.train(made, splits, Train(epochs=1), "war", 0, Accelerator(cpu=True), silent, [], make_watch(splits))
     assert set(map(tuple, seen)) == {(8, 8, 7)}

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from situations import Case, cases, learner, log_softmax
 
 from harness.methods.mi import MutualInformation
-from harness.text import FixedText
+from harness.model.text import FixedText
 
 
 def component(classes: int, width: int, temperature: float) -> MutualInformation:

@@ -6,9 +6,9 @@ from situations import DESCRIPTIONS, clips, learner
 from torch.nn import functional as F
 
 from harness.errors import BadInput
-from harness.packing import Layout
+from harness.model.packing import Layout
+from harness.model.text import TextTower
 from harness.protocol import Train
-from harness.text import TextTower
 
 
 def sequence(tower: TextTower, text: str, vectors: torch.Tensor, position: str):

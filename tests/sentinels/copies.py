@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from harness import miniature, weights
+from harness import miniature
+from harness.model import weights
 
 CLIPS = 8  # of each class and split
 FOLDERS = {"caer": "CAER", "daisee": "DAiSEE", "raer": "RAER"}

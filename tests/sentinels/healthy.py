@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from harness import grammar, plugins, presets
+from harness import plugins
+from harness.grid import grammar, presets
 from harness.settings import spell
 from sentinels.lab import run
 

@@ -12,8 +12,9 @@ from accelerate import Accelerator
 from conftest import Silent, small_learner
 from torch.nn import functional as F
 
-from harness import grammar, optimisation, plugins, training
-from harness.loading import as_picks
+from harness import plugins
+from harness.data.loading import as_picks
+from harness.grid import grammar
 from harness.methods import Component
 from harness.protocol import Train
 from harness.sentinels import Epoch, Sentinel, Setup, Watching
@@ -21,7 +22,8 @@ from harness.sentinels.dead_gradient import DeadGradient
 from harness.sentinels.overflow import Overflow
 from harness.sentinels.schedule_stuck import _factor
 from harness.settings import plain, recording, unread
-from harness.watch import Watch
+from harness.training import loop, optimisation
+from harness.training.watch import Watch
 from sentinels.defects.schedule_stuck import own_groups_dropped
 
 OURS = {
@@ -42,7 +44,7 @@ def alarms(learner, splits, settings=None, **train):
     watch = Watch(settings or {}, found.append)
     watch.sentinels = [sentinel for sentinel in watch.sentinels if sentinel.name in OURS]
     chosen = recording(Train(**{"epochs": 3, "batch_size": 8, "lr": 0.01, **train}))
-    training.train(learner, splits, chosen, "war", 0, Accelerator(cpu=True), Silent(), [], watch)
+    loop.train(learner, splits, chosen, "war", 0, Accelerator(cpu=True), Silent(), [], watch)
     return found
 
 

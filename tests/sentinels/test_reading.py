@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from harness import plugins
-from harness.clips import Clip, Note, Scan
-from harness.probe import Probe
+from harness.data.clips import Clip, Note, Scan
+from harness.data.probe import Probe
 from harness.protocol import Face
 from harness.sentinels import Epoch, Reading, Watching
 from harness.sentinels._shares import CHANCE, differ, exceeds

@@ -24,17 +24,20 @@ from accelerate import Accelerator
 from conftest import DESCRIPTIONS, Silent, make_splits, make_watch
 from torch import nn
 
-from harness import grammar, plugins, training, trunk
+from harness import plugins
+from harness.grid import grammar
 from harness.learner import Learner, components_of
 from harness.methods import Component
 from harness.methods.moco import MocoRank
 from harness.methods.prompt import LearnedText
-from harness.model import VideoModel
+from harness.model import trunk
+from harness.model.network import VideoModel
+from harness.model.text import TextTower
 from harness.protocol import Model, Train
 from harness.sentinels import Reading, Sentinel, Setup
 from harness.settings import Word, parse, recording
-from harness.text import TextTower
-from harness.watch import Alarm, Watch
+from harness.training import loop
+from harness.training.watch import Alarm, Watch
 from sentinels.defects import Defect
 from sentinels.lab import every_defect
 
@@ -78,7 +81,7 @@ def _a_key_for_each_class(patch: pytest.MonkeyPatch, folder: Path) -> tuple[str,
 
 def _trains_in_the_third_evaluation(patch: pytest.MonkeyPatch, folder: Path) -> tuple[str, ...]:
     """What comes after the evaluations that are followed is not looked at."""
-    predict, calls = training.predict, []
+    predict, calls = loop.predict, []
 
     def predicting(learner, split, accelerator):
         calls.append(1)
@@ -87,7 +90,7 @@ def _trains_in_the_third_evaluation(patch: pytest.MonkeyPatch, folder: Path) -> 
                 inner.setattr(learner, "eval", lambda: learner.train())
             return predict(learner, split, accelerator)
 
-    patch.setattr(training, "predict", predicting)
+    patch.setattr(loop, "predict", predicting)
     return ()
 
 
@@ -191,8 +194,8 @@ def train(case: Defect, at: Callable[[Watch, Setup], Watch], folder: Path) -> li
         places = Places(_watch(), at)
         learner = _learner(case.method, recording(parse(Model, sections[Model], "model")))
         accelerator = Accelerator(cpu=True)
-        with contextlib.suppress(training.NotFinite):
-            training.train(learner, _splits(), settings, "war", SEED, accelerator, Silent(), [], places)
+        with contextlib.suppress(loop.NotFinite):
+            loop.train(learner, _splits(), settings, "war", SEED, accelerator, Silent(), [], places)
         return places.watch.alarms
 
 

@@ -8,9 +8,10 @@ import torch
 from accelerate import Accelerator
 from conftest import Silent, make_splits, make_watch, small_learner
 
-from harness import plugins, training
+from harness import plugins
 from harness.protocol import Train
-from harness.watch import Alarm
+from harness.training import loop
+from harness.training.watch import Alarm
 
 
 def alarms_of(sentinel: str, method: str, told: dict[str, Any] | None = None, **train: Any) -> list[Alarm]:
@@ -21,7 +22,7 @@ def alarms_of(sentinel: str, method: str, told: dict[str, Any] | None = None, **
     torch.manual_seed(0)
     settings = Train(**{"epochs": 2, "batch_size": 8, **train})
     accelerator = Accelerator(cpu=True)
-    training.train(small_learner(method), splits, settings, "war", 0, accelerator, Silent(), [], watch)
+    loop.train(small_learner(method), splits, settings, "war", 0, accelerator, Silent(), [], watch)
     return [alarm for alarm in found if alarm.sentinel == sentinel]
 
 

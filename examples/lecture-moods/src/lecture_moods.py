@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.conformance import draw
+from harness.data.lists import read_table
 from harness.datasets import Adapter, Entry
 from harness.errors import BadInput, nearest
-from harness.lists import read_table
 from harness.protocol import Data
 from harness.settings import knob
 

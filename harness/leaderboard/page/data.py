@@ -15,7 +15,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.index import METRICS
 from harness.leaderboard import predictions
 from harness.leaderboard.ablation import Row
 from harness.leaderboard.board import Board, Run
@@ -24,6 +23,7 @@ from harness.leaderboard.page import runs
 from harness.leaderboard.page.behind import behind
 from harness.leaderboard.page.clips import Clips, pictures
 from harness.store import Store
+from harness.store.index import METRICS
 
 
 def blocks(board: Board, rows: Sequence[Row], headings: Mapping[str, str]) -> Iterator[bytes]:

@@ -15,13 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from harness import repeat
 from harness.errors import BadInput, headline
-from harness.index import METRICS, RESULT, SPLITS, Entry, unpacked
 from harness.leaderboard.board import Board, Run
 from harness.leaderboard.markdown import plain, without_folders
 from harness.scores import BINS
-from harness.store import Record
+from harness.store import Record, repeat
+from harness.store.index import METRICS, RESULT, SPLITS, Entry, unpacked
 
 MOST_DETAILED = 2_000  # runs; a page of more has the table without curves and what else belongs to single runs
 MOST_POINTS = 60  # of a curve: one of more epochs is thinned

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from harness import design
+from harness.grid import design
 from harness.leaderboard.ablation import Row
 from harness.leaderboard.board import Board
 from harness.leaderboard.page import effects, facts, standing, verdict

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
-from harness.index import unpacked
 from harness.leaderboard.board import Board, Run
 from harness.leaderboard.markdown import escape, fenced, table, without_folders
 from harness.leaderboard.summary import Summary
 from harness.leaderboard.wording import all_values
 from harness.settings import spell
+from harness.store.index import unpacked
 from harness.words import plural, some
 
 _MOST_ERRORS = 50  # different ones in the table of failed runs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from harness import design
+from harness.grid import design
 from harness.leaderboard.ablation import ALL, Row
 from harness.leaderboard.board import Board
 from harness.leaderboard.comparisons import FACTOR, comparisons

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.model import Batch, Output, VideoModel
+from harness.model.network import Batch, Output, VideoModel
 from sentinels.defects import Defect
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness import training
-from harness.loading import as_picks
+from harness.data.loading import as_picks
+from harness.training import loop
 from sentinels.copies import edit_list, root_of, small
 from sentinels.defects import Break, Defect
 
@@ -31,7 +31,7 @@ def last_batch_dropped(patch: pytest.MonkeyPatch, folder: Path) -> Iterable[str]
         picks = as_picks(np.argsort(labels, kind="stable"), [0] * len(labels))
         return [picks[start : start + size] for start in range(0, len(picks) - size + 1, size)]
 
-    patch.setattr(training, "epoch_picks", whole_batches)
+    patch.setattr(loop, "epoch_picks", whole_batches)
     return root_of(small("caer", folder))
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness import training
 from harness.methods.prompt import LearnedText
-from harness.model import Head
+from harness.model.network import Head
+from harness.training import loop
 from sentinels.defects import Defect
 
 
@@ -35,7 +35,7 @@ def _prompts_detached(patch: pytest.MonkeyPatch, folder: Path) -> Iterable[str]:
 
 def _stream_fades(patch: pytest.MonkeyPatch, folder: Path) -> Iterable[str]:
     """A gate on the context stream that an update of the code sets to 1e-12 after the first epoch."""
-    begin = training._Loop.epoch
+    begin = loop._Loop.epoch
 
     def epoch(self, *others):
         if self.at == 1:
@@ -47,7 +47,7 @@ def _stream_fades(patch: pytest.MonkeyPatch, folder: Path) -> Iterable[str]:
         faint = second.detach() + 1e-12 * (second - second.detach())
         return head.fuse(torch.cat([head.face(head.adapt["face"](face)), faint], dim=-1))
 
-    patch.setattr(training._Loop, "epoch", epoch)
+    patch.setattr(loop._Loop, "epoch", epoch)
     return ()
 
 

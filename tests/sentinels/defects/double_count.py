@@ -8,44 +8,44 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness import training
-from harness.tally import Tally
+from harness.training import loop
+from harness.training.tally import Tally
 from sentinels.defects import Defect
 
 
 def _last_batch_dropped(patch: pytest.MonkeyPatch, folder: Path) -> Iterable[str]:
-    whole = training.epoch_picks
+    whole = loop.epoch_picks
 
     def picks(labels, batch_size, *others):
         return [step for step in whole(labels, batch_size, *others) if len(step) == batch_size]
 
-    patch.setattr(training, "epoch_picks", picks)
+    patch.setattr(loop, "epoch_picks", picks)
     return ()
 
 
 def _padding_kept(patch: pytest.MonkeyPatch, folder: Path) -> Iterable[str]:
     """The last batch of the test is padded with its first clips, and the padding is counted."""
-    predict = training.predict
+    predict = loop.predict
 
     def padded(learner, split, accelerator):
         found = predict(learner, split, accelerator)
-        padding = -len(found) % training.EVALUATION_BATCH["features"]
+        padding = -len(found) % loop.EVALUATION_BATCH["features"]
         return np.concatenate([found, found[:padding]]) if split.index["split"][0] == "test" else found
 
-    patch.setattr(training, "predict", padded)
+    patch.setattr(loop, "predict", padded)
     return ()
 
 
 def _counted_twice(patch: pytest.MonkeyPatch, folder: Path) -> Iterable[str]:
     """A step's clips are added to the confusion once more when it is complete."""
-    step = training._Loop.step
+    step = loop._Loop.step
 
     def counted(self, micros, batches, tally):
         before = tally.confusion.clone()
         step(self, micros, batches, tally)
         tally.confusion += tally.confusion - before
 
-    patch.setattr(training._Loop, "step", counted)
+    patch.setattr(loop._Loop, "step", counted)
     return ()
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness import optimisation, training
 from harness.learner import Learner
-from harness.model import Head, VideoModel
+from harness.model.network import Head, VideoModel
+from harness.training import loop, optimisation
 from sentinels.defects import Defect
 
 
@@ -50,14 +50,14 @@ def _rate_of_zero(patch: pytest.MonkeyPatch, folder: Path) -> Iterable[str]:
 
 def _tower_moves(patch: pytest.MonkeyPatch, folder: Path) -> Iterable[str]:
     """Somebody regularises the frozen text tower a little at each step."""
-    step = training._Loop.step
+    step = loop._Loop.step
 
     def nudged(self, micros, batches, tally):
         step(self, micros, batches, tally)
         with torch.no_grad():
             self.learner.model.tower.ln_final.weight.mul_(0.999)
 
-    patch.setattr(training._Loop, "step", nudged)
+    patch.setattr(loop._Loop, "step", nudged)
     return ()
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import datasets as hf
 import pytest
 
-from harness import runner
-from harness.clips import as_dataset
+from harness.data.clips import as_dataset
 from harness.datasets import Adapter
-from harness.model import VideoModel
+from harness.model.network import VideoModel
+from harness.training import runner
 from sentinels.copies import edit_list, root_of, small
 from sentinels.defects import Defect
 

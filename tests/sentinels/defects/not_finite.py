@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.loading import Split
+from harness.data.loading import Split
 from harness.methods.dc import Decorrelation
 from sentinels.defects import Defect
 

@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness import training
 from harness.methods.dc import Decorrelation
 from harness.methods.prompt import LearnedText
-from harness.text import TextTower
+from harness.model.text import TextTower
+from harness.training import loop
 from sentinels.defects import Defect
 
 
 def _every_step_left_out(patch: pytest.MonkeyPatch, folder: Path) -> Iterable[str]:
     """A gradient scaler, and a term with a square root at 0: its value is finite, its gradient is not."""
-    build, value = training._Loop.__init__, Decorrelation.loss
+    build, value = loop._Loop.__init__, Decorrelation.loss
 
     def init(self, learner, split, settings, metric, seed, accelerator, viewer, watch):
         accelerator.scaler = torch.amp.GradScaler("cpu")
@@ -27,7 +27,7 @@ def _every_step_left_out(patch: pytest.MonkeyPatch, folder: Path) -> Iterable[st
         ((name, (weight, term)),) = value(self, out, batch, ctx).items()
         return {name: (weight, term + (out.text[0] - out.text[0].detach()).square().sum().sqrt())}
 
-    patch.setattr(training._Loop, "__init__", init)
+    patch.setattr(loop._Loop, "__init__", init)
     patch.setattr(Decorrelation, "loss", loss)
     return ()
 

@@ -9,7 +9,8 @@ import open_clip
 import pytest
 from safetensors.torch import load_file, save_file
 
-from harness import states, weights
+from harness.model import weights
+from harness.training import states
 from sentinels.defects import Defect
 
 

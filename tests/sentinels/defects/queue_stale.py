@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from harness import training
 from harness.methods.moco import MocoRank
+from harness.training import loop
 from sentinels.defects import Defect
 
 
@@ -31,14 +31,14 @@ def _never_pushed(patch: pytest.MonkeyPatch, folder: Path) -> Iterable[str]:
 
 def _pushed_in_evaluation(patch: pytest.MonkeyPatch, folder: Path) -> Iterable[str]:
     """The evaluated clips, labels and all, go into the queue as well."""
-    predict = training.predict
+    predict = loop.predict
 
     def pushing(learner, split, accelerator):
         found = predict(learner, split, accelerator)
         learner.components["moco"]._push(learner.model.text().detach()[split.labels], split.labels)
         return found
 
-    patch.setattr(training, "predict", pushing)
+    patch.setattr(loop, "predict", pushing)
     return ()
 
 

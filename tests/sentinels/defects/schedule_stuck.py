@@ -7,30 +7,30 @@ from pathlib import Path
 
 import pytest
 
-from harness import training
 from harness.learner import Learner
+from harness.training import loop
 from sentinels.defects import Defect
 
 
 def _by_batch(patch: pytest.MonkeyPatch, folder: Path) -> Iterable[str]:
-    step = training._Loop.step
+    step = loop._Loop.step
 
     def stepped(self, micros, batches, tally):
         step(self, micros, batches, tally)
         self.schedule.step()
 
-    patch.setattr(training._Loop, "step", stepped)
+    patch.setattr(loop._Loop, "step", stepped)
     return ()
 
 
 def _never(patch: pytest.MonkeyPatch, folder: Path) -> Iterable[str]:
-    build = training._Loop.__init__
+    build = loop._Loop.__init__
 
     def init(self, *arguments):
         build(self, *arguments)
         patch.setattr(self.schedule, "step", lambda: None)
 
-    patch.setattr(training._Loop, "__init__", init)
+    patch.setattr(loop._Loop, "__init__", init)
     return ()
 
 

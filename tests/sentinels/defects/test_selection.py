@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harness import training
+from harness.training import loop
 from sentinels.copies import edit_list, root_of, small
 from sentinels.defects import Defect
 
@@ -28,12 +28,12 @@ def val_is_test(patch: pytest.MonkeyPatch, folder: Path) -> Iterable[str]:
 
 def scores_test(patch: pytest.MonkeyPatch, folder: Path) -> Iterable[str]:
     """The loop is given test for val."""
-    train = training.train
+    train = loop.train
 
     def on_test(learner: Any, splits: dict[str, Any], *others: Any) -> Any:
         return train(learner, splits | {"val": splits["test"]}, *others)
 
-    patch.setattr(training, "train", on_test)
+    patch.setattr(loop, "train", on_test)
     return ()
 
 

@@ -10,23 +10,23 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from harness import training
 from harness.methods import Component
 from harness.methods.moco import MocoRank
-from harness.model import Head
+from harness.model.network import Head
+from harness.training import loop
 from sentinels.defects import Defect
 
 VIDEO_QUEUE = "prompt+moco(queue_of=video,positive=video)"
 
 
 def _no_eval(patch: pytest.MonkeyPatch, folder: Path) -> Iterable[str]:
-    predict = training.predict
+    predict = loop.predict
 
     def in_training_mode(learner, split, accelerator):
         patch.setattr(learner, "eval", lambda: learner.train())
         return predict(learner, split, accelerator)
 
-    patch.setattr(training, "predict", in_training_mode)
+    patch.setattr(loop, "predict", in_training_mode)
     return ()
 
 
@@ -37,7 +37,7 @@ def _copy_trains(patch: pytest.MonkeyPatch, folder: Path) -> Iterable[str]:
 
 def _copy_follows(patch: pytest.MonkeyPatch, folder: Path) -> Iterable[str]:
     """The momentum copy is updated in evaluation as well."""
-    predict = training.predict
+    predict = loop.predict
 
     def following(learner, split, accelerator):
         found = predict(learner, split, accelerator)
@@ -46,7 +46,7 @@ def _copy_follows(patch: pytest.MonkeyPatch, folder: Path) -> Iterable[str]:
                 part._follow(part.slow_video, learner.model.head)
         return found
 
-    patch.setattr(training, "predict", following)
+    patch.setattr(loop, "predict", following)
     return ()
 
 
@@ -59,7 +59,7 @@ def _dropout_always(patch: pytest.MonkeyPatch, folder: Path) -> Iterable[str]:
 
 def _prior_on_scores(patch: pytest.MonkeyPatch, folder: Path) -> Iterable[str]:
     """The logit adjustment of training, applied to what is scored too."""
-    predict = training.predict
+    predict = loop.predict
 
     def adjusted(learner, split, accelerator):
         found = np.log(np.clip(predict(learner, split, accelerator), 1e-12, 1))
@@ -67,7 +67,7 @@ def _prior_on_scores(patch: pytest.MonkeyPatch, folder: Path) -> Iterable[str]:
         prior[0] *= 3
         return torch.softmax(torch.from_numpy(found + np.log(prior)), dim=-1).numpy()
 
-    patch.setattr(training, "predict", adjusted)
+    patch.setattr(loop, "predict", adjusted)
     return ()
 
 

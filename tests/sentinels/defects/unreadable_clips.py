@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness import cache
-from harness.clips import Clip
+from harness.data import cache
+from harness.data.clips import Clip
+from harness.data.video import Streams, Unreadable
 from harness.protocol import Clips, Face
-from harness.video import Streams, Unreadable
 from sentinels.copies import edit_list, root_of, small
 from sentinels.defects import Defect
 

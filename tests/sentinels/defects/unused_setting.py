@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from torch.nn import functional as F
 
-from harness import optimisation
 from harness.methods.moco import MocoRank
-from harness.model import Output, VideoModel
-from harness.text import class_features
+from harness.model.network import Output, VideoModel
+from harness.model.text import class_features
+from harness.training import optimisation
 from sentinels.defects import Defect
 from sentinels.defects.schedule_stuck import own_groups_dropped
 

@@ -1,0 +1,133 @@
+"""What lies in the cache folder, and how room is made there. All of it can be made again, so clearing asks nothing.
+
+A shelf of features or frames is a folder that says in `about.json` what it holds and, by that file's time, when it was
+last used. A shelf that a living process reads stays, and what is being made.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from harness.data import usage
+from harness.model.weights import cache_folder
+
+SHELVES = ("features", "frames")
+KINDS = (*SHELVES, "miniatures", "probes", "hf")
+_UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
+_DAY = 24 * 60 * 60.0
+
+
+@dataclass(frozen=True)
+class Holding:
+    """One thing that is kept: a shelf, or all miniatures, probes or unpacked Hugging Face sets together."""
+
+    kind: str
+    folder: str
+    bytes: int
+    used: float  # seconds since the epoch
+    about: Mapping[str, Any]
+
+
+def holdings() -> list[Holding]:
+    """All that is kept, the least recently used first."""
+    root = cache_folder()
+    shelves = [(kind, folder) for kind in SHELVES for folder in sorted((root / kind).glob("*/"))]
+    found = [_holding(kind, folder) for kind, folder in [*shelves, *((kind, root / kind) for kind in KINDS[2:])]]
+    return sorted((each for each in found if each.bytes), key=lambda each: (each.used, each.folder))
+
+
+def clear(kind: str = "", keep: int = 0, older_than: float = 0.0, *, dry_run: bool = False) -> list[Holding]:
+    """Removes the least recently used until what is left (of this kind) fits into `keep` bytes, and tells what went.
+
+    Only what was not used for `older_than` days goes, and nothing that is in use. `bytes` are what was freed.
+    """
+    found = [each for each in holdings() if kind in ("", each.kind)]
+    left, gone = sum(each.bytes for each in found), []
+    for each in found:
+        folder = Path(each.folder)
+        if left <= keep or (older_than and time.time() - each.used < older_than * _DAY):
+            break  # all others were used later
+        if usage.used(folder):
+            continue
+        freed = sum(_removed(lock, paths, dry_run) for lock, paths in list(_pieces(each.kind, folder)))
+        if each.kind in SHELVES and not dry_run:
+            _close(folder)
+        left -= freed
+        gone += [replace(each, bytes=freed)] if freed else []
+    return gone
+
+
+def _holding(kind: str, folder: Path) -> Holding:
+    about = folder / "about.json"
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    used = folder.glob("*/") if kind == "miniatures" else ()  # whoever uses some touches their folder
+    times = [_stat(path).st_mtime for path in ([about] if about in files else [*files, *used])]
+    told: Any = {}
+    with suppress(OSError, ValueError):  # a shelf that can't say what it holds can still be cleared
+        told = json.loads(about.read_bytes())
+    told = told if isinstance(told, dict) else {}
+    return Holding(kind, str(folder), sum(_stat(path).st_size for path in files), max(times, default=0.0), told)
+
+
+def _pieces(kind: str, folder: Path) -> Iterator[tuple[Path, list[Path]]]:
+    """What is removed together, with the lock that is held while somebody makes it."""
+    if kind in SHELVES:
+        files = [path for path in sorted(folder.iterdir()) if path.name not in ("about.json", usage.FILE)]
+        for shard, own in itertools.groupby(sorted(files, key=_shard), _shard):
+            lock = folder / f"{shard}.lock"
+            yield lock, [*({*own} - {lock}), lock]
+        return
+    for path in sorted(folder.iterdir()):
+        if path.suffix != ".lock" and path.name != "lock":
+            yield folder / "lock" if kind == "miniatures" else Path(f"{path}.lock"), [path]
+
+
+def _shard(path: Path) -> str:
+    """The shard that a file belongs to: `abc.safetensors`, its `abc.lock`, or the half `.abc.safetensors.1.2`."""
+    return path.name.removeprefix(".").partition(".")[0]
+
+
+def _removed(lock: Path, paths: Sequence[Path], dry_run: bool) -> int:
+    """Bytes that were freed: none where somebody holds the lock."""
+    size = sum(_size(path) for path in paths)
+    if dry_run and not lock.exists():
+        return size
+    import filelock
+
+    try:
+        with filelock.FileLock(lock, timeout=0):
+            for path in () if dry_run else paths:
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    except filelock.Timeout:
+        return 0
+    return size
+
+
+def _close(folder: Path) -> None:
+    """Removes a shelf on which nothing is left."""
+    if {path.name for path in folder.iterdir()} <= {"about.json", usage.FILE}:
+        for path in folder.iterdir():
+            path.unlink()
+    with suppress(OSError):  # somebody is filling it
+        folder.rmdir()
+
+
+def _size(path: Path) -> int:
+    return sum(_stat(each).st_size for each in [path, *path.rglob("*")] if not each.is_dir())
+
+
+def _stat(path: Path) -> os.stat_result:
+    """Of a file that may just have gone."""
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        return os.stat_result([0] * 10)

@@ -1,0 +1,239 @@
+"""From a grid to runs: data sets opened, every run's spec resolved and addressed, its state read from the store.
+
+A run's id is a hash of everything that determines its numbers (protocol version, data fingerprint, method with
+all settings, seed, shared settings, weights) and of nothing else: moving the data or the weights does not
+make another run, changing a pixel or a rate does.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import statistics
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from harness import miniature, plugins, protocol
+from harness.data.clips import Scan
+from harness.data.scan import scan
+from harness.datasets import Adapter, folds_of
+from harness.errors import BadInput
+from harness.grid import Grid
+from harness.grid.grammar import Method
+from harness.model import architectures, weights
+from harness.settings import given
+from harness.store import Store, index
+from harness.store.index import Entry
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A data set, or one of its folds, as a grid uses it: its adapter and what reading it found."""
+
+    name: str  # the data set's, and the fold: "dfew fold 1"
+    adapter: Adapter
+    face: protocol.Face  # resolved for this data set
+    scan: Scan
+    miniature: bool
+
+
+@dataclass(frozen=True)
+class Run:
+    """One unit of work, fully resolved."""
+
+    run_id: str
+    dataset: str
+    fold: str  # "" where the data set has no folds
+    copy: str  # the name of the copy it trains on
+    method: Method
+    seed: int
+    levels: dict[str, int]
+    spec: dict[str, Any] = field(repr=False)
+    wanted: bool = True
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All runs of a grid over opened data sets."""
+
+    grid: Grid
+    copies: dict[str, Copy]
+    runs: tuple[Run, ...]
+
+    def todo(self, store: Store) -> list[Run]:
+        """The wanted runs that are not done."""
+        done = {place for place, entry in index.entries(store).items() if entry.done}
+        return [run for run in self.runs if run.wanted and (run.dataset, run.run_id) not in done]
+
+
+def plan(grid: Grid) -> Plan:
+    """Opens the grid's data sets and resolves its runs, copy by copy, method by method."""
+    architectures.shape(grid.sections["model"].name)  # a model that there is not is met before anything is read
+    copies = [copy for name in grid.datasets for copy in _open(name, grid)]
+    runs = [run for copy in copies for run in _runs(grid, copy)]
+    return Plan(grid, {copy.name: copy for copy in copies}, tuple(runs))
+
+
+def _runs(grid: Grid, copy: Copy) -> Iterator[Run]:
+    """The copy's runs; what many of them share in their specs is one object, so that a large grid stays small."""
+    name, fold = copy.adapter.name, getattr(copy.adapter.settings, "fold", "")
+    shared = _shared(grid, copy)
+    for arm in grid.arms:
+        made = {
+            "method": str(arm.method),
+            "components": arm.method.resolved(),
+            "plugins": _from_outside(name, arm.method),
+        }
+        common = {**shared, **made}
+        decides = _decisive(common)
+        for seed in grid.seeds:
+            wanted = grid.wants(name, arm.method, seed)
+            run_id = _run_id(arm.method, seed, {**decides, "seed": seed})
+            yield Run(run_id, name, fold, copy.name, arm.method, seed, arm.levels, {**common, "seed": seed}, wanted)
+
+
+def _open(dataset: str, grid: Grid) -> Iterator[Copy]:
+    for name, settings in folds_of(plugins.get("datasets", dataset), grid.data[dataset]):
+        yield open_copy(dataset, settings, grid.sections, name)
+
+
+def open_copy(dataset: str, settings: Any, sections: Mapping[str, Any], name: str = "") -> Copy:
+    """Reads the copy below the settings' root, or renders and reads the miniature where no root is given."""
+    cls, small = plugins.get("datasets", dataset), not settings.root
+    if small:
+        root = _miniature(sections["train"].limit) / cls.folder
+        if not (cls.folder and root.is_dir()):
+            mend = f"set data.{dataset}.root to your copy (there is no miniature of it)"
+            raise BadInput(f"data.{dataset}.root", "is not set", mend)
+    else:
+        root = cls.locate(settings)
+    adapter = cls(settings, root)
+    face = cls.faced(sections["face"])
+    found = scan(adapter, sections["train"], face, sections["clips"])
+    if not any(clip.split == "test" for clip in found.clips):
+        what = f"this copy of {dataset} has no test clips"
+        raise BadInput(str(root), what, "complete the copy: nothing could be reported")
+    adapter.descriptions()  # a class without a sentence is met now, not after the trunk has seen every clip
+    return Copy(name or dataset, adapter, face, found, small)
+
+
+def _miniature(limit: int) -> Path:
+    """The rendered miniatures, with at most `limit` clips a class and split (0: all), rendered on first use."""
+
+    def progress(done: int, total: int) -> None:
+        if done in (1, total):
+            print(f"rendering miniatures: {done} of {total} clips", file=sys.stderr, flush=True)
+
+    folder = weights.cache_folder() / "miniatures"
+    folder.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(folder / "lock"):
+        return miniature.ensure(folder, limit=limit or None, progress=progress)
+
+
+def trains_on(model: protocol.Model, method: Method) -> str:
+    """What a method trains on: features of a frozen trunk, or frames where something must see pixels."""
+    pixels = any(plugins.get("methods", name)(settings).needs_pixels for name, settings in method.components)
+    return "features" if model.trunk == "frozen" and not pixels else "frames"
+
+
+def states(runs: Iterable[Run], entries: Mapping[tuple[str, str], Entry], store: Store) -> dict[str, str]:
+    """By run id: `done`, `partial` (begun, cut off or under way) or `todo` (a failed run is to be done again)."""
+    return {run.run_id: _state(entries.get((run.dataset, run.run_id)), run, store) for run in runs}
+
+
+def _state(entry: Entry | None, run: Run, store: Store) -> str:
+    if entry is None or entry.status == "failed":
+        return "partial" if store.leased(run.dataset, run.run_id) else "todo"
+    return "done" if entry.done else "partial"
+
+
+def as_json(plan: Plan, store: Store, command: str) -> dict[str, Any]:
+    """What `harness plan --json` prints and what the store keeps for the leaderboard; `command` trains it all."""
+    entries = index.entries(store)
+    seconds, found = _typical_seconds(entries.values()), states(plan.runs, entries, store)
+    rows = []
+    for run in plan.runs:
+        state = found[run.run_id]
+        rows.append(
+            {
+                "run_id": run.run_id,
+                "dataset": run.dataset,
+                "fold": run.fold,
+                "method": run.spec["method"],
+                "seed": run.seed,
+                "status": state,
+                "eta_s": 0.0 if state == "done" else seconds.get(run.dataset),
+                "levels": run.levels,
+            }
+        )
+    return {
+        "grid": plan.grid.name,
+        "command": command,
+        "runs": rows,
+        "factors": [{"name": name, "levels": list(levels)} for name, levels in plan.grid.factors.items()],
+        "design": plan.grid.design,
+        "dropped": list(plan.grid.dropped),
+        "baseline": str(plan.grid.arms[0].method) if plan.grid.factors else "",
+        "miniatures": sorted({copy.adapter.name for copy in plan.copies.values() if copy.miniature}),
+        "selection": plan.grid.sections["train"].selection,
+    }
+
+
+def _typical_seconds(entries: Iterable[Entry]) -> dict[str, float]:
+    """Median duration of the stored runs of each data set: the only honest guess there is."""
+    durations: dict[str, list[float]] = {}
+    for entry in entries:
+        if entry.done and entry.seconds is not None:
+            durations.setdefault(entry.dataset, []).append(entry.seconds)
+    return {name: round(statistics.median(values), 1) for name, values in durations.items()}
+
+
+def _shared(grid: Grid, copy: Copy) -> dict[str, Any]:
+    """What the specs of all runs on a copy have in common."""
+    groups = {key: dataclasses.asdict(settings) for key, settings in grid.sections.items()}
+    groups["face"] = dataclasses.asdict(copy.face)
+    groups["model"]["weights"] = weights.name_of(grid.sections["model"])
+    data = dataclasses.asdict(copy.adapter.settings)
+    place = Path(os.path.expanduser(data["root"]))  # as told: a data set of the hub has a name and no folder
+    data["root"] = "" if copy.miniature else str(place.resolve()) if place.is_dir() else data["root"]
+    return {
+        "protocol": protocol.VERSION,
+        "dataset": copy.adapter.name,
+        "data": {**data, "fingerprint": copy.scan.fingerprint, "miniature": copy.miniature},
+        "sentinels": {name: given(settings) for name, settings in grid.sentinels.items()},
+        **groups,
+    }
+
+
+def _from_outside(dataset: str, method: Method) -> dict[str, dict[str, str]]:
+    """Where the run's plugins from outside lie and the hash of their code: an edited loss is another run."""
+    used = [("datasets", dataset), *(("methods", component) for component in method.names)]
+    found = {name: plugins.source(kind, name) for kind, name in used}
+    return {name: facts for name, facts in found.items() if facts}
+
+
+def _decisive(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a spec determines a run's numbers."""
+    decides = json.loads(json.dumps(spec))
+    for where in ("root", "annotations", "faces", "bodies", "miniature"):
+        decides["data"].pop(where, None)
+    decides["model"].pop("pretrained")
+    decides["plugins"] = {name: facts["hash"] for name, facts in decides["plugins"].items()}
+    if not decides["plugins"]:
+        del decides["plugins"]
+    decides.pop("sentinels")  # they watch and change nothing
+    decides.pop("method")  # the components say the same with every default written out
+    return decides
+
+
+def _run_id(method: Method, seed: int, decides: Mapping[str, Any]) -> str:
+    """`<component names>-s<seed>-<hash>`: a name for people, an address for programs."""
+    digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:10]
+    return f"{'-'.join(method.names) or 'plain'}-s{seed}-{digest}"

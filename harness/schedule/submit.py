@@ -1,0 +1,130 @@
+"""A grid as jobs of a SLURM cluster, through submitit.
+
+Three jobs follow each other: one fills the caches, an array trains, one writes the leaderboard. A job of the array is
+no run: it claims runs from the store by lease, as any process does, until there is none that nobody holds. So many
+short runs cost one place in the queue, and what became of them is said by the store alone. Nothing here trains.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from submitit import SlurmExecutor
+from submitit.core.utils import FailedJobError, FailedSubmissionError
+
+from harness import slurm
+from harness.errors import BadInput
+from harness.files import write_bytes
+from harness.plan import Run
+from harness.schedule.task import SINCE, TASK, Task
+from harness.slurm import Slurm, Submission
+from harness.store import Store
+
+REPORT = 30  # minutes that the job which writes the leaderboard may take
+
+
+def submit(
+    name: str, todo: Sequence[Run], store: Store, asked: Slurm, words: Sequence[str], report: Sequence[str]
+) -> Submission:
+    """Puts the runs of a grid that are to do into the queue. Raises `BadInput` where SLURM refuses them.
+
+    `words` are the command that trains them, `report` the one that writes their leaderboard, and `asked` what their
+    jobs ask of the cluster.
+    """
+    since = str(max(_written(store, run) for run in todo))
+    alone, training = _alone(asked), min(asked.max_jobs, len(todo))
+    jobs = {"caches": _put(store, f"{name} caches", asked, alone, [Task([*words], {TASK: "prepare"})])}
+    try:
+        tasks = [Task([*words], {TASK: "train", SINCE: since})] * training
+        first = {"dependency": f"afterok:{jobs['caches']}"}
+        jobs["training"] = _put(store, f"{name} training", asked, _together(asked) | first, tasks)
+        last: dict[str, Any] = {"dependency": f"afterany:{jobs['training']}", "time": REPORT, "gpus_per_node": None}
+        jobs["leaderboard"] = _put(store, f"{name} leaderboard", asked, alone | last, [Task([*report], {})])
+    except BadInput:
+        slurm.cancel(list(jobs.values()))
+        raise
+    submission = Submission(name, jobs)
+    slurm.keep(store.root, submission)
+    return submission
+
+
+def frozen(grid: Path, store: Store) -> Path:
+    """A copy of the grid file as it is now, for jobs that read it when they start: who edits it meanwhile plans anew.
+
+    It lies beside the logs, under its content's hash, and keeps its name: that is the grid's.
+    """
+    content = grid.read_bytes()
+    kept = slurm.folder(store.root).absolute() / "grids" / hashlib.sha256(content).hexdigest()[:12] / grid.name
+    write_bytes(kept, content)
+    return kept
+
+
+def command(words: Sequence[str], asked: Slurm, placement: str, workers: str) -> list[str]:
+    """The command of a training job: told how many processes there will be where it can't see that itself."""
+    told = [*words]
+    if asked.processes > 1 and placement == "auto":
+        told += ["--placement", "data"]
+    elif not asked.gpus_per_run and asked.processes == 1 and workers == "auto":
+        told += ["--workers", str(asked.cpus)]  # not every cluster keeps a job to its own cores
+    return told
+
+
+def _alone(asked: Slurm) -> dict[str, Any]:
+    """One process, and one GPU if runs have any: as they will be trained, so are the caches filled."""
+    return {"nodes": 1, "ntasks_per_node": 1, "gpus_per_node": 1 if asked.gpus_per_run else None}
+
+
+def _together(asked: Slurm) -> dict[str, Any]:
+    """A process for each GPU of a run."""
+    each = asked.processes // asked.nodes
+    return {"nodes": asked.nodes, "ntasks_per_node": each, "gpus_per_node": each if asked.gpus_per_run else None}
+
+
+def _put(store: Store, name: str, asked: Slurm, more: Mapping[str, Any], tasks: list[Task]) -> str:
+    """Submits tasks as one job, an array if they are several, and returns its id."""
+    executor = SlurmExecutor(slurm.folder(store.root).resolve(), max_num_timeout=asked.requeues)
+    parameters = {
+        "job_name": f"harness {name}",
+        "partition": asked.partition or None,
+        "account": asked.account or None,
+        "qos": asked.qos or None,
+        "constraint": asked.constraint or None,
+        "time": asked.time,
+        "cpus_per_task": asked.cpus,
+        "mem": f"{asked.memory}GB" if asked.memory else None,
+        "setup": [*asked.setup, "export SUBMITIT_PREEMPT_SIGNAL=USR1"],
+        "array_parallelism": asked.at_once or len(tasks),
+        "stderr_to_stdout": True,
+        "wckey": None,
+        "additional_parameters": {
+            "signal": f"USR1@{asked.warning}",  # USR2 is what processes tell their workers
+            "requeue": True,
+            "kill-on-invalid-dep": "yes",
+            **asked.options,
+        },
+    }
+    executor.update_parameters(**{**parameters, **more})
+    try:
+        with executor.batch():
+            jobs = [executor.submit(task) for task in tasks]
+    except (FailedJobError, FailedSubmissionError) as error:
+        mend = "see [slurm] in the grid file, and what the cluster offers: sinfo"
+        raise BadInput("sbatch", f"refuses the job: {_reason(error)}", mend) from error
+    return jobs[0].job_id.partition("_")[0]
+
+
+def _reason(error: Exception) -> str:
+    """What sbatch says, without its name before each line."""
+    lines = [line.removeprefix("sbatch: ").removeprefix("error: ") for line in str(error).splitlines()]
+    return "; ".join(line for line in lines if line.strip())
+
+
+def _written(store: Store, run: Run) -> int:
+    """When the result of a run was written that failed before (ns); 0 where there is none."""
+    try:
+        return (store.folder(run.dataset, run.run_id) / "result.json").stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0

@@ -1,0 +1,123 @@
+"""What a grid comes to before it is trained: runs with their addresses and states, and the cache that they need."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import grid, plan
+from harness.errors import BadInput
+from harness.files import write_json
+from harness.model import architectures
+from harness.plan import Plan, Run, outlook
+from harness.store import Store
+
+SMALL = {"train": {"limit": 4}, "clips": {"frames": 4, "views": 3}}
+FACTORS = {"datasets": ["raer"], "baseline": "prompt", "factors": {"ldl": "ldl", "mixup": "mixup"}}
+
+
+def planned(**raw: Any) -> Plan:
+    return plan.plan(grid.build("test", {**FACTORS, "seeds": [0, 1], **SMALL, **raw}))
+
+
+@pytest.fixture(scope="module")
+def small() -> Plan:
+    return planned()
+
+
+def keep(store: Store, run: Run, **result: Any) -> None:
+    folder = store.folder(run.dataset, run.run_id)
+    write_json(folder / "spec.json", run.spec)
+    if result:
+        write_json(folder / "result.json", result)
+
+
+def test_a_spec_names_the_whole_run(small: Plan) -> None:
+    for run in small.runs:
+        assert (run.spec["method"], run.spec["seed"]) == (str(run.method), run.seed)
+        assert run.spec["components"] == run.method.resolved()
+        assert run.spec["train"]["limit"] == 4 and run.spec["dataset"] == "raer"
+    assert len({run.run_id for run in small.runs}) == len(small.runs) == 8
+
+
+def test_an_address_does_not_depend_on_what_else_is_in_the_grid(small: Plan) -> None:
+    alone = planned(seeds=[1], factors={"ldl": "ldl"})
+    known = {(run.spec["method"], run.seed): run.run_id for run in small.runs}
+    assert [run.run_id for run in alone.runs] == [known[run.spec["method"], run.seed] for run in alone.runs]
+
+
+@pytest.mark.parametrize(
+    "change", [{"train": {"limit": 4, "lr": 0.01}}, {"clips": {"frames": 3, "views": 3}}, {"ldl": {"temperature": 0.3}}]
+)
+def test_what_changes_the_numbers_changes_the_address(change: dict[str, Any], small: Plan) -> None:
+    other = planned(**change)
+    named = [run for run in other.runs if "ldl" in change and "ldl" not in run.method.names]
+    known = {run.run_id for run in small.runs}
+    assert {run.run_id for run in other.runs} & known == {run.run_id for run in named}
+
+
+def test_states_come_from_the_store(small: Plan, tmp_path: Path) -> None:
+    store = Store(tmp_path / "runs")
+    done, failed, begun, *rest = small.runs
+    keep(store, done, status="done", duration_s=4.0)
+    keep(store, failed, status="failed", error={"type": "OSError", "message": "no room"})
+    keep(store, begun)
+    rows = plan.as_json(small, store, "harness run")["runs"]
+    assert [row["status"] for row in rows] == ["done", "todo", "partial", *["todo"] * len(rest)]
+    assert [row["eta_s"] for row in rows] == [0.0, *[4.0] * (len(rows) - 1)]
+    assert small.todo(store) == [failed, begun, *rest]
+
+
+def test_the_runs_of_a_large_grid_share_what_they_have_in_common(small: Plan) -> None:
+    first, *others = small.runs
+    assert all(run.spec["train"] is first.spec["train"] and run.spec["data"] is first.spec["data"] for run in others)
+
+
+# ── the cache ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_features_are_counted_by_clip_view_and_stream(small: Plan) -> None:
+    clips = small.copies["raer"].scan.clips
+    trained = sum(clip.split == "train" for clip in clips)
+    rows = trained * 3 + len(clips) - trained
+    told = outlook.cache(small)
+    assert told["rows"] == [{"dataset": "raer", "kind": "features", "rows": rows, "bytes": rows * 4 * 2 * 64 * 4}]
+    assert told["bytes"] == told["rows"][0]["bytes"] and told["free"] > 0
+
+
+def test_a_trunk_that_trains_and_a_method_that_must_see_pixels_need_frames(small: Plan) -> None:
+    rows = outlook.cache(small)["rows"][0]["rows"]
+    frames = {"dataset": "raer", "kind": "frames", "rows": rows, "bytes": rows * 4 * 2 * 64 * 64 * 3}
+    assert outlook.cache(planned(model={"trunk": "trainable"}))["rows"] == [frames]
+    mixed = outlook.cache(planned(factors={"mixup": "mixup(level=input)"}))
+    assert [row["kind"] for row in mixed["rows"]] == ["features", "frames"] and mixed["rows"][1] == frames
+
+
+def test_folds_share_the_views_that_they_have_in_common(small: Plan) -> None:
+    copy = small.copies["raer"]
+    turned = [dataclasses.replace(clip, split="test" if clip.split == "train" else "train") for clip in copy.scan.clips]
+    other = dataclasses.replace(copy, name="fold 2", scan=dataclasses.replace(copy.scan, clips=turned))
+    folds = dataclasses.replace(small, copies={"fold 1": copy, "fold 2": other})
+    again = dataclasses.replace(small, copies={"fold 1": copy, "fold 2": copy})
+    assert outlook.cache(folds)["rows"][0]["rows"] == len(turned) * (3 + 1)
+    assert outlook.cache(again)["rows"] == outlook.cache(small)["rows"]
+
+
+def test_shapes_are_known_by_name() -> None:
+    known = {name: architectures.shape(name) for name in ("tiny", "ViT-B-32", "ViT-L-14-336", "RN50")}
+    assert known == {"tiny": (64, 64), "ViT-B-32": (224, 512), "ViT-L-14-336": (336, 768), "RN50": (224, 1024)}
+    assert all(min(architectures.shape(name)) > 0 for name in architectures.names())
+
+
+def test_names_are_those_of_open_clip() -> None:
+    open_clip = pytest.importorskip("open_clip")
+    assert architectures.names() == ["tiny", *sorted(open_clip.list_models())]
+
+
+def test_a_model_that_there_is_not_is_met_before_anything_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "open_copy", lambda *_: pytest.fail("read"))
+    with pytest.raises(BadInput, match="open_clip has no 'ViT-B32' — did you mean ViT-B-32"):
+        planned(model={"name": "ViT-B32", "pretrained": "openai"})
