@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import os
@@ -9,8 +10,17 @@ import random
 from pathlib import Path
 from typing import Any
 
+from harness import protocol
 from harness.store import Store
 
+SPEC: dict[str, Any] = {
+    "dataset": "caer",
+    "method": "ldl(temperature=0.1)+prompt",
+    "seed": 2,
+    "protocol": 1,
+    "data": {"root": "", "annotations": "", "faces": "", "fingerprint": "f00", "miniature": True},
+    **{name: dataclasses.asdict(cls()) for name, cls in protocol.GROUPS.items()},
+}
 LEVELS = {
     "ldl": ["lsr(epsilon=0.05)", "ldl(temperature=0.1)"],
     "warmup": ["", "warmup(epochs=5)"],

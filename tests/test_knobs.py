@@ -12,6 +12,7 @@ import pytest
 import torch
 from accelerate import Accelerator
 from conftest import Silent, make_watch
+from turning import turned
 
 from harness import miniature, plugins, protocol
 from harness.data import cache
@@ -44,24 +45,6 @@ ELSEWHERE = {
     ("model", "trunk_lr"): "test_model_settings_that_need_other_weights_or_pixels",
     ("mixup", "level"): "tests/methods/test_mixup: mixup of pixels never quietly becomes mixup of features",
 }
-
-
-def turned(field: dataclasses.Field, value):
-    """Another legal value of a setting."""
-    facts = field.metadata
-    if facts.get("choices"):
-        return next(choice for choice in facts["choices"] if choice != value and choice != "")
-    if isinstance(value, bool):
-        return not value
-    if isinstance(value, tuple):
-        return tuple(part + 1 for part in value)
-    if isinstance(value, int):
-        other = 2 * value or 1
-        return other if facts.get("high") is None or other <= facts["high"] else value - 1
-    if isinstance(value, float):
-        other = value * 0.5 if value else 0.5
-        return other if facts.get("high") is None or other <= facts["high"] else facts["high"]
-    raise AssertionError(f"the test can't turn {field.name} = {value!r}; teach it")
 
 
 def knobs():

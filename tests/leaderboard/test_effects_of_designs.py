@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import predicted
 import pytest
+from by_hand import SEEDS, clips, mean_pair, of, row_of, score
 from design.invented import switches
 from simulation import of_clips
 from stored import plan_of, save_run
-from test_ablation import SEEDS, clips, mean_pair, of, row_of, score
 
 from harness.leaderboard.ablation import ablation
 from harness.leaderboard.results import load

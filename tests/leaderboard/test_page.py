@@ -11,12 +11,12 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import predicted
 import pytest
+from paged import HOSTILE, Tags, change, hostile, made
 from predicted import CLASSES, CLIPS, demo
 from stored import plan_of
 
@@ -27,15 +27,6 @@ from harness.leaderboard.results import load
 from harness.leaderboard.summary import summary
 from harness.store import Store
 
-HOSTILE = "</script><b onclick=alert(1)>x</b>"
-TURNED = "caer\u202egnp"
-
-
-def made(*stores: Store) -> bytes:
-    board = load(list(stores), "demo")
-    found = ablation(board)
-    return b"".join(page.document(board, found.rows, summary(board, found)))
-
 
 def block(document: bytes, name: str) -> str:
     found = re.search(f'<script type="application/json" id="data-{name}">(.*?)</script>', document.decode(), re.DOTALL)
@@ -45,36 +36,6 @@ def block(document: bytes, name: str) -> str:
 
 def details(document: bytes) -> list[dict[str, Any]]:
     return [json.loads(line) for line in block(document, "details").split("\n")]
-
-
-def change(path: Path, **values: Any) -> None:
-    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
-
-
-class Tags(HTMLParser):
-    """The tags of a document with their attributes, and its text outside of scripts and styles."""
-
-    def __init__(self, document: bytes) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
-        self._silent = False
-        self.feed(document.decode())
-
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attributes)))
-        self._silent = tag in ("script", "style")
-
-    def handle_endtag(self, tag: str) -> None:
-        self._silent = False
-
-    def handle_data(self, data: str) -> None:
-        if not self._silent:
-            self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return re.sub(r"\s+", " ", " ".join(self.words))
 
 
 @pytest.fixture(scope="module")
@@ -231,22 +192,6 @@ def test_thumbnails_are_in_the_page_for_miniatures_only(tmp_path, miniature):
 # ── what it must not do ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def hostile(root: Path) -> Store:
-    """A store in which every name that can be chosen is meant to be markup, a formula, or turned around."""
-    plan = plan_of([TURNED, "raer"], [0, 1], {HOSTILE: ["", "=cmd|' /C calc'!A0"], "moco": ["", "moco"]})
-    for row in plan["runs"]:
-        row["method"] = row["method"].replace("=cmd|' /C calc'!A0", "mixup")
-        row["run_id"] = row["run_id"].replace("-", "<i>", 1)
-        predicted.save(root, row, [f"test/{HOSTILE.replace('/', '_')}{clip}" for clip in range(CLIPS)])
-        result = root / row["dataset"] / row["run_id"] / "result.json"
-        change(result, classes=[HOSTILE, "=1+1", TURNED], alarms=1, errors=1)
-        alarm = {"severity": "error", "sentinel": "x", "epoch": 1, "message": HOSTILE, "mend": "", "evidence": {}}
-        result.with_name("alarms.jsonl").write_text(json.dumps(alarm) + "\n")
-    made = Store(root)
-    made.write_plan("demo", {**plan, "title": HOSTILE})
-    return made
-
-
 def test_no_name_becomes_markup_or_turns_the_line_around(tmp_path):
     document = made(hostile(tmp_path))
     tags = Tags(document)
@@ -297,7 +242,7 @@ def test_the_page_depends_on_no_locale_and_no_hash_seed_and_needs_no_torch(store
     code = f"""import sys, hashlib, locale
 locale.setlocale(locale.LC_ALL, "")
 sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parents[1])]}
-from test_page import made, Store
+from harness.store import Store; from paged import made
 print(hashlib.sha256(made(Store({str(store.root)!r}))).hexdigest(), "torch" in sys.modules)"""
     for locale, seed in (("C", "1"), ("C.UTF-8", "2")):
         environment = {**os.environ, "LC_ALL": locale, "PYTHONHASHSEED": seed}

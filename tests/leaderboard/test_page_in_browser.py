@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 from faults.lab import wait_for
+from paged import HOSTILE, hostile, made
 from PIL import Image
 from predicted import CLIPS, demo
 from stored import plan_of, store_of
-from test_page import HOSTILE, hostile, made
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

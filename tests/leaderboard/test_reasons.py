@@ -6,8 +6,8 @@ import csv
 from pathlib import Path
 
 import predicted
+from paged import Tags, made
 from stored import plan_of
-from test_page import Tags, made
 
 from harness.leaderboard import report
 

@@ -11,6 +11,7 @@ import torch
 from accelerate import Accelerator
 from conftest import Silent, small_learner
 from torch.nn import functional as F
+from turning import turned
 
 from harness import plugins
 from harness.data.loading import as_picks
@@ -70,8 +71,6 @@ def an_epoch(**facts) -> Epoch:
 
 def turned_settings():
     """Each setting of each component away from its default, alone."""
-    from test_knobs import turned
-
     for name in plugins.names("methods"):
         cls = plugins.get("methods", name).Settings
         for field in dataclasses.fields(cls):

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import shlex
 from pathlib import Path
-from typing import Any
 
-from harness import protocol
+from stored import SPEC
+
 from harness.store.repeat import command, store_of, stored_in
-
-SPEC: dict[str, Any] = {
-    "dataset": "caer",
-    "method": "ldl(temperature=0.1)+prompt",
-    "seed": 2,
-    "protocol": 1,
-    "data": {"root": "", "annotations": "", "faces": "", "fingerprint": "f00", "miniature": True},
-    **{name: dataclasses.asdict(cls()) for name, cls in protocol.GROUPS.items()},
-}
 
 
 def test_the_command_holds_only_what_is_not_default():

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_repeat import SPEC
+from stored import SPEC
 
 from harness.files import write_json, write_lines
 from harness.store import Record, Store
