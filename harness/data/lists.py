@@ -143,6 +143,21 @@ def refuse_other_bases(lists: Iterable[Sequence[Line]], classes: int) -> None:
         raise BadInput(os.path.dirname(where), what, "write the labels of all lists from the same number on")
 
 
+def compare_splits(
+    paths: Sequence[str], splits: Sequence[str], known: Mapping[str, str], where: str, note: Noting
+) -> None:
+    """Notes clips whose folder names another split (`known`) than their list.
+
+    Lists may draw their own: the validation images of the common CAER-S lists lie under `train/`.
+    """
+    folders = (known.get(path.split("/", 1)[0].casefold()) for path in paths)
+    told = zip(paths, splits, folders, strict=True)
+    other = [f"{path} is {split}" for path, split, folder in told if folder and folder != split]
+    if other:
+        message = f"the lists decide, though the folder names another split: {', '.join(other[:3])}"
+        note("split-by-list", where, message, "", len(other))
+
+
 def compare_with_folders(
     lines: Sequence[Line], first: int, classes: Sequence[str], known: Mapping[str, int], setting: str, note: Noting
 ) -> None:

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from harness import plugins
-from harness.data import listfiles
+from harness.data import folders, listfiles
 from harness.data.boxes import Boxes
 from harness.data.clips import IMAGES, Clip, Note, frame_names
-from harness.data.lists import Line, compare_with_folders, first_label, read_list, refuse_other_bases
+from harness.data.lists import Line, compare_splits, compare_with_folders, first_label, read_list, refuse_other_bases
 from harness.data.paths import existing, media_below, place, stem
 from harness.errors import BadInput, nearest
 from harness.protocol import Data, Face
@@ -256,7 +256,7 @@ class Adapter:
         return lists
 
     def _from_lists(self, lists: Mapping[str, Path]) -> Iterator[Entry]:
-        known = self._class_names()
+        known = {name.casefold(): label for name, label in self._spellings().items()}
         read = {split: read_list(file, self.note, known) for split, file in lists.items()}
         lines = [line for part in read.values() for line in part]
         splits = [split for split, part in read.items() for _ in part]
@@ -270,64 +270,23 @@ class Adapter:
         self.note("first-label", where, f"labels start at {first}: {why}", count=len(lines))
         compare_with_folders(lines, first, self.classes, known, setting, self.note)
         places = self.placed(lines, where)
-        self._compare_splits([path for path, _ in places], splits, where)
+        compare_splits([path for path, _ in places], splits, self.splits, where, self.note)
         for (path, id), line, split in zip(places, lines, splits, strict=True):
             yield Entry(path, line.label - first, split, line.frames, written=line.path, id=id)
 
-    def _compare_splits(self, paths: Sequence[str], splits: Sequence[str], where: str) -> None:
-        """Lists may draw their own splits: the validation images of the common CAER-S lists lie under `train/`."""
-        folders = (self.splits.get(path.split("/", 1)[0].casefold()) for path in paths)
-        other = [
-            f"{path} is {split}"
-            for path, split, folder in zip(paths, splits, folders, strict=True)
-            if folder and folder != split
-        ]
-        if other:
-            message = f"the lists decide, though the folder names another split: {', '.join(other[:3])}"
-            self.note("split-by-list", where, message, count=len(other))
-
     def _from_folders(self) -> Iterator[Entry]:
-        folders = self.split_folders()
-        if not folders:
+        splits = self.split_folders()
+        if not splits:
             mend = f"give lists (data.{self.name}.annotations), or train/<class>/ and test/<class>/ folders"
             raise BadInput(str(self.root), "holds neither annotation lists nor split folders", mend)
         self.note("labels-from-folders", str(self.root), "no lists: labels are the class folders' names")
-        for folder, split in folders.items():
-            for inner in sorted((self.root / folder).iterdir()):
-                if inner.is_dir() and inner.name[0] not in "._":
-                    label = self._label(inner)
-                    for path in self._media(f"{folder}/{inner.name}"):
-                        yield Entry(path, label, split)
+        for path, label, split in folders.labelled(self.root, splits, self._spellings(), self.note):
+            yield Entry(path, label, split)
 
-    def _media(self, folder: str) -> list[str]:
-        """A class folder's clips. Where a clip lies there both as video and as frames, the video is taken.
-
-        Refused where images lie beside films: they may be the clips, or thumbnails.
-        """
-        found = list(media_below(self.root, folder))
-        if images := frame_names(self.root / folder):  # directly in a class folder they are clips, not frames
-            inner = (entry for entry in (self.root / folder).iterdir() if entry.is_dir())
-            below = (posixpath.join(folder, entry.name) for entry in inner if entry.name[0] not in "._")
-            if found != [folder] or any(any(media_below(self.root, each)) for each in below):
-                what = f"holds images ({images[0]}, …) beside videos or folders of media: which are the clips?"
-                raise BadInput(str(self.root / folder), what, "keep one kind in a class folder, or give lists")
-            return [f"{folder}/{name}" for name in images]
-        by_name = {stem(path): path for path in found}
-        if len(by_name) < len(found):
-            message = f"in {folder} clips lie both as video and as frames; the videos are read"
-            self.note("media-twice", str(self.root), message, count=len(found) - len(by_name))
-        return list(by_name.values())
-
-    def _class_names(self) -> dict[str, int]:
-        """Every spelling of a class, in small letters, and its label."""
-        known = {name.casefold(): i for i, name in enumerate(self.classes)}
-        return known | {other.casefold(): self.classes.index(name) for other, name in self.aliases.items()}
-
-    def _label(self, folder: Path) -> int:
-        known = self._class_names()
-        if folder.name.casefold() not in known:
-            raise BadInput(str(folder), "is no class", nearest(folder.name, [*self.classes, *self.aliases]))
-        return known[folder.name.casefold()]
+    def _spellings(self) -> dict[str, int]:
+        """Every spelling of a class and its label."""
+        known = {name: label for label, name in enumerate(self.classes)}
+        return known | {other: known[name] for other, name in self.aliases.items()}
 
     def _subject(self, path: str) -> str:
         pattern = getattr(self.settings, "subject", "")

@@ -188,7 +188,7 @@ def _prepare(runner: Runner, todo: list[Run]) -> None:
     for run in {(run.copy, run.method): run for run in todo}.values():
         runner.check(run)
     for copy, cached in dict.fromkeys((run.copy, runner.cached(run)) for run in todo):
-        runner.prepare(copy, cached=cached)
+        runner.material.stored(copy, cached)
 
 
 def _picture(plan: Plan, store: Store, board: Board) -> None:

@@ -5,43 +5,35 @@ A failing run is recorded with its traceback, and the grid goes on.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import gc
 import math
-from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import datasets as hf
 import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
 from harness import __version__, trained
-from harness.data import manifest, sharing
-from harness.data.cache import Stored, Tower, Views, check_room, crops, features
-from harness.data.clips import SPLITS, Clip, as_dataset
-from harness.data.loading import Split
-from harness.data.probe import Probe, probes, twins
+from harness.data import sharing
 from harness.data.shelf import Progress
-from harness.data.video import Unreadable
-from harness.errors import BadInput, Unwritable
+from harness.errors import Unwritable
 from harness.grid import Grid
 from harness.learner import Learner, components_of
-from harness.model import trunk, weights
+from harness.model import trunk
 from harness.model.network import VideoModel
 from harness.plan import Copy, Run, trains_on
 from harness.protocol import Model, Train
-from harness.sentinels import Reading
 from harness.settings import recording
 from harness.store.leases import Commit
 from harness.training import loop, retry, trackers
 from harness.training.checkpoint import Keeper
 from harness.training.environment import describe, precision
 from harness.training.loop import Viewer
+from harness.training.material import Material
 from harness.training.watch import Alarm, Alarmed, Watch, as_row
 from harness.training.writing import History, Lost, Writer, error_of, predictions_of, scores_of
 
@@ -49,8 +41,8 @@ from harness.training.writing import History, Lost, Writer, error_of, prediction
 class Runner:
     """Runs of one grid in this process; what runs share (trunk, features, splits) is loaded once.
 
-    `counter` gives, for a piece of work on clips, who is told how far it is. `save_model` keeps each run's trained
-    weights, `track` names the trackers that are told its epochs.
+    `counter` tells how far a piece of work on clips is. `save_model` keeps each run's trained weights, `track` names
+    the trackers that are told its epochs.
     """
 
     def __init__(
@@ -68,31 +60,16 @@ class Runner:
     ) -> None:
         self.grid, self.copies, self.accelerator, self.save_every = grid, copies, accelerator, save_every
         self.save_model, self.track = save_model, track
-        self.placement, self.on_alarm, self.counter = placement, on_alarm, counter
+        self.placement, self.on_alarm = placement, on_alarm
         self.model: Model = grid.sections["model"]
         self._clip = functools.cache(lambda: trunk.load(self.model))
-        self._stored = functools.cache(self._store)  # mapped, not held
-        self._index = functools.cache(self._as_dataset)
-        self._probes = functools.cache(self._probe)
-        self._manifest = functools.cache(self._hash)
-        self._data = _OneAtATime(self._load)  # held on the device; runs come copy by copy
+        self.material = Material(copies, self.model, grid.sections["clips"], self._clip, accelerator, counter)
         gc.collect()
         gc.freeze()  # what outlives the runs is not walked through again after each of them
 
     def cached(self, run: Run) -> bool:
         """Whether the run trains on cached features."""
         return trains_on(self.model, run.method) == "features"
-
-    def prepare(self, copy: str, *, cached: bool) -> None:
-        """Reads every clip of a copy into the cache before anybody trains: as features, or as crops.
-
-        Raises `BadInput` naming the clip that can't be read, unless the settings say to skip it.
-        """
-        try:
-            self._stored(copy, cached)
-        except Unreadable as error:
-            mend = "replace the file, or leave such clips out, counted, with clips.unreadable=skip"
-            raise BadInput("unreadable clip", str(error), mend) from error
 
     def check(self, run: Run) -> None:
         """Builds the run's learner once, so that settings that do not fit each other are met before anybody trains."""
@@ -151,7 +128,7 @@ class Runner:
     ) -> tuple[dict[str, Any], bytes, bytes | None]:
         """The run's result, its predictions, and its trained weights where they are to be kept."""
         copy, settings = self.copies[run.copy], recording(train)
-        splits, counts, reading = self._data(run.copy, self.cached(run))
+        splits, counts, reading = self.material.of(run.copy, self.cached(run))
         watch.reading(reading)
         learner = self._learner(run, self._clip() if self.model.trunk == "frozen" else trunk.load(self.model))
         metric = settings.metric or copy.adapter.metric
@@ -163,7 +140,7 @@ class Runner:
         labels = {name: splits[name].labels_on_cpu for name in outcome.probabilities}
         result = {
             "status": "done",
-            "manifest": self._manifest(run.copy),
+            "manifest": self.material.manifest(run.copy),
             "counts": counts,
             **scores_of(outcome, labels, metric, copy.adapter.classes),
         }
@@ -195,37 +172,6 @@ class Runner:
         model = VideoModel(clip, recording(self.model), descriptions, pixels=not self.cached(run))
         return Learner(model, components_of(run.method))
 
-    def _load(self, name: str, cached: bool) -> tuple[dict[str, Split], dict[str, Any], Reading]:
-        """A copy's splits, what its result tells of how they were read, and what the sentinels may know of it."""
-        copy, device = self.copies[name], self.accelerator.device
-        splits: dict[str, Split] = {}
-        boxes, lost = Counter[str](), []
-        for split, found in self._stored(name, cached).items():
-            splits[split] = Split(self._rows(name, found.clips), found, device, self.grid.sections["clips"])
-            boxes.update(found.boxes)
-            lost += found.unreadable
-        counts = {
-            "boxes": dict(boxes),
-            "unreadable": len(lost),
-            "unreadable_clips": lost,
-            "faces": copy.scan.faces,
-            "notes": [dataclasses.asdict(note) for note in copy.scan.notes],
-        }
-        reading = Reading(
-            dataset=copy.adapter.name,
-            classes=tuple(copy.adapter.classes),
-            descriptions=copy.adapter.descriptions(),
-            scan=copy.scan,
-            face=copy.face,
-            labels={split: found.labels_on_cpu for split, found in splits.items()},
-            boxes=boxes,
-            unreadable=tuple(lost),
-            twins=twins(copy.scan.clips, self._probes(name)),
-            probes=self._probes(name),
-            cropped=copy.adapter.stand_in == "full-frame",
-        )
-        return splits, counts, reading
-
     def _watch(self, writer: Writer, viewer: Viewer) -> Watch:
         """The run's sentinels, whose alarms are written and shown as they are raised."""
 
@@ -235,48 +181,6 @@ class Runner:
 
         gather = gather_object if self.accelerator.num_processes > 1 else list
         return Watch(self.grid.sentinels, tell, keep=writer.alarms, stop=self.on_alarm == "stop", gather=gather)
-
-    def _store(self, copy: str, cached: bool) -> dict[str, Stored]:
-        """The rows of a copy's splits, made unless the cache has them: features, or crops for a trunk that trains."""
-        scan, probes, views = self.copies[copy].scan, self._probes(copy), self._views(copy)
-        tower = Tower(
-            load=lambda: self._clip().trunk.to(self.accelerator.device),
-            model=self.model.name,
-            weights=weights.name_of(self.model),
-            width=self._clip().width,
-            precision=precision(self.accelerator),
-            autocast=self.accelerator.autocast,
-        )
-        check_room(scan, views, tower if cached else None, probes)
-        found = {}
-        for split in SPLITS:
-            progress = self.counter(f"{'features' if cached else 'frames'} of {copy} {split}")
-            found[split] = (
-                features(scan, split, views, tower, probes, progress)
-                if cached
-                else crops(scan, split, views, probes, progress)
-            )
-        return found
-
-    def _probe(self, copy: str) -> dict[str, Probe]:
-        """A closer look at each medium of a copy, from the cache where it has not changed."""
-        scan = self.copies[copy].scan
-        return probes(scan.root, scan.present, self.counter(f"clips of {copy}"))
-
-    def _hash(self, copy: str) -> str:
-        adapter, scan = self.copies[copy].adapter, self.copies[copy].scan
-        return manifest.hash_of(adapter.name, adapter.classes, scan.present, self._probes(copy))
-
-    def _as_dataset(self, copy: str) -> hf.Dataset:
-        return as_dataset(self.copies[copy].scan, self.copies[copy].adapter.classes)
-
-    def _rows(self, copy: str, clips: list[Clip]) -> hf.Dataset:
-        """The index of these clips alone, in their order."""
-        place = {name: position for position, name in enumerate(self._index(copy)["id"])}
-        return self._index(copy).select([place[clip.id] for clip in clips])
-
-    def _views(self, copy: str) -> Views:
-        return Views(self.grid.sections["clips"], self.copies[copy].face, self._clip().size)
 
     def _result(self, run: Run, keeper: Keeper, watch: Watch, result: dict[str, Any]) -> dict[str, Any]:
         return {
@@ -293,17 +197,3 @@ class Runner:
             "duration_s": round(keeper.seconds, 3),
             **result,
         }
-
-
-class _OneAtATime:
-    """What a function gave for its last arguments; it is dropped before the next is made, so never two are held."""
-
-    def __init__(self, make: Callable[..., Any]) -> None:
-        self.make = make
-        self.held: tuple[tuple[Any, ...], Any] | None = None
-
-    def __call__(self, *arguments: Any) -> Any:
-        if self.held is None or self.held[0] != arguments:
-            self.held = None
-            self.held = arguments, self.make(*arguments)
-        return self.held[1]

@@ -71,7 +71,7 @@ class Again:
             math.inf,
             save_model=self.save_model,
         )
-        runner.prepare(run.copy, cached=runner.cached(run))
+        runner.material.stored(run.copy, runner.cached(run))
         torch.set_num_threads(int(environment.get("threads", torch.get_num_threads())))
         viewer, folder = RunBar(self.board, run, runner.steps(run), epochs), self.store.folder(run.dataset, run.run_id)
         try:
