@@ -43,7 +43,7 @@ soak: .venv/installed  ## an hour of kills, power cuts and damaged files, then e
 	.venv/bin/python benchmarks/soak.py --minutes 60
 
 statistics: .venv/installed  ## simulate how well the statistics do and write docs/statistics.md (minutes)
-	.venv/bin/python docs/statistics.py
+	.venv/bin/python docs/calibration.py
 
 docs: .venv/installed  ## build the site into build/site; whatever leads nowhere fails
 	.venv/bin/python docs/website/build.py build/site

@@ -9,17 +9,15 @@ kept). Processor time tells more on a busy machine. Peak memory is the process's
 
 import argparse
 import json
-import multiprocessing
 import os
 import resource
-import statistics
 import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import cv2
 import numpy as np
+from repeats import apart, columns, show
 
 CLASSES = ("Anger", "Disgust", "Fear", "Happy", "Neutral", "Sad", "Surprise")
 COLUMNS = ("seconds", "cpu_seconds", "peak_mib")
@@ -64,14 +62,9 @@ def measure(root: Path, what: str) -> tuple[float, float, float]:
     return seconds, cpu, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def in_its_own_process(root: Path, what: str, cache: Path) -> tuple[float, float, float]:
+def step(root: Path, what: str, cache: Path) -> tuple[float, float, float]:
     os.environ["HARNESS_CACHE"] = str(cache)
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(measure, root, what).result()
-
-
-def spread(values: list[float]) -> dict[str, float]:
-    return {"min": round(min(values), 2), "median": round(statistics.median(values), 2), "max": round(max(values), 2)}
+    return apart(measure, root, what)
 
 
 def main() -> None:
@@ -87,18 +80,14 @@ def main() -> None:
             lay_out(root, clips)
             for what in ("index", "audit", "audit again"):
                 found = [
-                    in_its_own_process(root, what, Path(place) / (f"cache-{i}" if what != "index" else "unused"))
+                    step(root, what, Path(place) / (f"cache-{i}" if what != "index" else "unused"))
                     for i in range(arguments.repeats)
                 ]
-                columns = [spread(list(values)) for values in zip(*found, strict=True)]
-                rows.append({"clips": clips, "step": what} | dict(zip(COLUMNS, columns, strict=True)))
+                rows.append({"clips": clips, "step": what} | columns(found, COLUMNS))
     if arguments.json:
         print(json.dumps(rows, indent=2))
-        return
-    print(f"{'clips':>7}  {'step':<12}" + "".join(f"{name + ': min median max':>28}" for name in COLUMNS))
-    for row in rows:
-        numbers = ("".join(f"{row[name][of]:>9,.2f}" for of in ("min", "median", "max")) for name in COLUMNS)
-        print(f"{row['clips']:>7,}  {row['step']:<12}" + "".join(f" {each}" for each in numbers))
+    else:
+        show(rows, COLUMNS)
 
 
 if __name__ == "__main__":

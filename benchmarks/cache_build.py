@@ -29,7 +29,8 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from common import spread, vit_b_32
+from models import vit_b_32
+from repeats import spread
 
 from harness import grid, plan, protocol
 from harness.data import augment, cache, probe
@@ -128,7 +129,7 @@ def augmenter(pixels: list[torch.Tensor], clips: list[Clip], views: cache.Views)
 # ── the product ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def builder(scan: Scan, views: cache.Views, clip: trunk.Clip, probes: Mapping[str, probe.Probe]) -> Way:
+def builder(scan: Scan, views: cache.Views, clip: trunk.Loaded, probes: Mapping[str, probe.Probe]) -> Way:
     """Fills an empty cache with the scan's training clips."""
     tower = cache.Tower(load=lambda: clip.trunk, model="benchmark", weights="random", width=clip.width)
 

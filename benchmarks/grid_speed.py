@@ -2,7 +2,6 @@
 
     python benchmarks/grid_speed.py [--json] [--repeats 3] [--quick] [--datasets caer]
     python benchmarks/grid_speed.py --model ViT-B-32 [--json]
-    python benchmarks/grid_speed.py --pieces [--json]
 
 The usual way is `usual.py`: a process for each run, every frame to PIL, both streams through the trunk in every epoch,
 77 text positions in every step. It gets the machine as it likes it best: one process with all cores, one with loader
@@ -16,8 +15,8 @@ weights, it is measured in part as well: what fills the cache, by views of clips
 clips a class. Where steps and clips scale by different factors the usual way gets the lower and the product the higher.
 
 Each round gives two ratios: by the clock, and of processor seconds, which tell more where other processes run. Floor of
-the first: 20 on the embedded model, 50 at ViT-B/32's size; aim: 40 and 80. `--pieces` tells what the product's time is
-made of, on one run in one process; `cache_build.py` and `loop_overhead.py` hold the pieces against their limits.
+the first: 20 on the embedded model, 50 at ViT-B/32's size; aim: 40 and 80. `pieces.py` tells what the product's time is
+made of; `cache_build.py` and `loop_overhead.py` hold the pieces against their limits.
 """
 
 from __future__ import annotations
@@ -25,7 +24,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import multiprocessing
 import os
 import resource
 import shutil
@@ -33,17 +31,17 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext, redirect_stdout
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.model.weights import cache_folder
+from repeats import apart, spread
+
+from harness.variables import cache_folder
 
 HERE = Path(__file__).parent
 MINIATURES = cache_folder() / "miniatures"
@@ -307,140 +305,26 @@ def _results(runs: Path) -> Iterator[tuple[Path, Row]]:
         yield path.parent, json.loads(path.read_text())
 
 
-# ── what the product's time is made of ──────────────────────────────────────────────────────────────────────
-
-
-class Clock:
-    """Seconds of this thread by what is going on; of things within each other the innermost counts."""
-
-    def __init__(self) -> None:
-        self.seconds: Counter[str] = Counter()
-        self.open = ["the rest"]
-        self.since = time.perf_counter()
-
-    def turn(self) -> None:
-        now = time.perf_counter()
-        self.seconds[self.open[-1]] += now - self.since
-        self.since = now
-
-    def enter(self, name: str) -> None:
-        self.turn()
-        self.open.append(name)
-
-    def leave(self) -> None:
-        self.turn()
-        self.open.pop()
-
-    @contextmanager
-    def on(self, name: str) -> Iterator[None]:
-        self.enter(name)
-        try:
-            yield
-        finally:
-            self.leave()
-
-    def wrap(self, owner: Any, function: str, name: str) -> None:
-        """Counts a function's time under a name wherever it is called through its owner."""
-        plain, thread = getattr(owner, function), threading.current_thread()
-
-        def timed(*args: Any, **kwargs: Any) -> Any:
-            with self.on(name) if threading.current_thread() is thread else nullcontext():
-                return plain(*args, **kwargs)
-
-        setattr(owner, function, timed)
-
-
-def pieces(work: Work) -> Row:
-    """Seconds of one run's pieces, from an empty cache, in one process: imports and all."""
-    clock = Clock()
-    with clock.on("imports"):
-        import open_clip  # noqa: F401
-        from accelerate import Accelerator
-        from torch.optim import AdamW
-
-        from harness import cli, leaderboard, plan, store
-        from harness.learner import Learner
-        from harness.methods.prompt import LearnedText
-        from harness.model import trunk
-        from harness.schedule import placement  # noqa: F401
-        from harness.training import evaluation, loop, runner
-        from harness.training.watch import Watch
-    clock.wrap(plan, "plan", "reading the data sets' lists")
-    clock.wrap(runner, "probes", "a closer look at the files")
-    clock.wrap(runner, "features", "decode and trunk, once")
-    clock.wrap(trunk, "load", "loading the model")
-    clock.wrap(Learner, "forward", "steps: forward")
-    clock.wrap(LearnedText, "forward", "text tower")
-    clock.wrap(Accelerator, "backward", "steps: backward")
-    clock.wrap(AdamW, "step", "steps: optimiser")
-    clock.wrap(loop, "predict", "evaluation")
-    clock.wrap(evaluation, "measure", "evaluation")
-    clock.wrap(leaderboard, "report", "leaderboard")
-    for hook in ("reading", "setup", "step", "evaluating", "epoch", "ending"):
-        clock.wrap(Watch, hook, "sentinels")
-    for write in ("write_json", "write_lines", "write_bytes"):
-        clock.wrap(store, write, "writing")
-    _time_text_backward(clock, LearnedText)
-    os.environ.update(work.environment("cache-pieces"))
-    words = ["run", "--grid", str(GRID), "--datasets", "caer", "--methods", FULL, "--seeds", "0", "--workers", "1"]
-    words += ["--runs", str(work.place / "runs-pieces"), "--out", str(work.place / "leaderboard-pieces")]
-    if work.part:
-        words += ["--set", f"train.limit={LIMIT}", "--set", f"train.epochs={EPOCHS}"]
-    words += [word for setting in work.settings for word in ("--set", setting)]
-    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
-        code = cli.main(words)
-    clock.turn()
-    if code not in (0, 1):
-        raise SystemExit(code)
-    whole = sum(clock.seconds.values())
-    return {
-        name: {"seconds": round(value, 2), "share": round(value / whole, 3)}
-        for name, value in clock.seconds.most_common()
-    }
-
-
-def _time_text_backward(clock: Clock, text: Any) -> None:
-    """From the gradient's arrival at the text features to its arrival at the prompts: one stretch of the backward."""
-    forward, hooked = text.forward, set()
-
-    def hooking(self: Any) -> Any:
-        out = forward(self)
-        if out.requires_grad:
-            out.register_hook(lambda gradient: clock.enter("text tower"))
-            if id(self) not in hooked:
-                hooked.add(id(self))
-                self.vectors.register_post_accumulate_grad_hook(lambda parameter: clock.leave())
-        return out
-
-    text.forward = hooking
-
-
-def elsewhere(function: Callable[[Work], Row], work: Work) -> Row:
-    """What a function gives in a process of its own, so that what it imports is not there already."""
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(function, work).result()
-
-
 # ── output ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def compare(work: Work, repeats: int) -> Row:
-    facts = elsewhere(prepare, work)
+    facts = apart(prepare, work)
     placement, tried = best_placement(work, next(iter(facts["copies"])))
     ours, theirs = [], []
     for number in range(repeats):
         theirs.append(usual_grid(work, facts, placement))
         ours.append(product_grid(work, facts, number))
         shutil.rmtree(work.place / f"cache-{number}", ignore_errors=True)
-    spread, of_processors = (
-        spread_of([slow[kind] / fast[kind] for slow, fast in zip(theirs, ours, strict=True)])
+    ratio, of_processors = (
+        spread([slow[kind] / fast[kind] for slow, fast in zip(theirs, ours, strict=True)], 1)
         for kind in ("grid_s", "processor_s")
     )
     part = f"up to {LIMIT} clips a class, {EPOCHS} epochs, 2 of 12 methods, a seed; then scaled"
     whole = "a third of the grid's runs, the others at their mean" if work.quick else "the whole grid"
     return {
-        "ratio": spread["median"],
-        "ratio_spread": spread,
+        "ratio": ratio["median"],
+        "ratio_spread": ratio,
         "ratio_of_processor_seconds": of_processors,
         "floor": FLOORS.get(work.model),
         "model": work.model,
@@ -457,20 +341,15 @@ def compare(work: Work, repeats: int) -> Row:
     }
 
 
-def spread_of(values: list[float]) -> dict[str, float]:
-    chosen = {"min": min(values), "median": statistics.median(values), "max": max(values)}
-    return {name: round(value, 1) for name, value in chosen.items()}
-
-
 def _words(facts: Row) -> str:
     used = ", ".join(f"{name} {'/'.join(map(str, each['usual'].values()))}" for name, each in facts["copies"].items())
     return f"start, epochs and test with and without moco on train/val/test clips: {used}"
 
 
 def show(found: Row) -> None:
-    spread = found["ratio_spread"]
+    ratio = found["ratio_spread"]
     print(f"{found['model']}: the usual way takes {found['ratio']} × the product's time for {found['runs']} runs")
-    print(f"  from {spread['min']} to {spread['max']}; floor {found['floor']}; {found['cores']} cores")
+    print(f"  from {ratio['min']} to {ratio['max']}; floor {found['floor']}; {found['cores']} cores")
     print(
         f"  of processor seconds, which other processes disturb less: {found['ratio_of_processor_seconds']['median']}"
     )
@@ -488,22 +367,14 @@ def main() -> None:
     parser.add_argument("--datasets", default="", help="only these of the grid, such as caer")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="one round, and only seed 0 of the product's grid")
-    parser.add_argument("--pieces", action="store_true", help="only what the product's time is made of")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         datasets = [name for name in arguments.datasets.split(",") if name]
         work = Work(Path(place), arguments.model, datasets, arguments.quick, part=arguments.model != "tiny")
-        if arguments.pieces:
-            elsewhere(prepare, work)
-            found = pieces(work)
-        else:
-            found = compare(work, 1 if arguments.quick else arguments.repeats)
+        found = compare(work, 1 if arguments.quick else arguments.repeats)
     if arguments.json:
         print(json.dumps(found))
-    elif arguments.pieces:
-        for name, row in found.items():
-            print(f"{name:<32}{row['seconds']:>8.2f} s{row['share']:>8.1%}")
     else:
         show(found)
 

@@ -11,15 +11,14 @@ process's own, with every library that it loads.
 
 import argparse
 import json
-import multiprocessing
 import os
 import random
 import resource
-import statistics
 import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+
+from repeats import apart, columns, show
 
 COLUMNS = ("seconds", "cpu_seconds", "peak_mib")
 LARGEST_GRID = 10_000
@@ -119,21 +118,12 @@ def measure(what: str, root: Path, runs: int) -> tuple[float, float, float]:
     return seconds, cpu, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def apart(function, *arguments):
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(function, *arguments).result()
-
-
 def steps(runs: int, root: Path):
     if runs <= LARGEST_GRID:
         yield "plan", root.parent / "empty"
         yield "resume", root
     yield "report", root
     yield "report again", root
-
-
-def spread(values: list[float]) -> dict[str, float]:
-    return {"min": round(min(values), 2), "median": round(statistics.median(values), 2), "max": round(max(values), 2)}
 
 
 def rows_of(runs: int, repeats: int, clips: int) -> list[dict]:
@@ -147,8 +137,7 @@ def rows_of(runs: int, repeats: int, clips: int) -> list[dict]:
                 if what == "report":
                     (root / "index.parquet").unlink(missing_ok=True)
                 found.append(apart(measure, what, store, runs))
-            columns = [spread(list(values)) for values in zip(*found, strict=True)]
-            rows.append({"runs": runs, "step": what} | dict(zip(COLUMNS, columns, strict=True)))
+            rows.append({"runs": runs, "step": what} | columns(found, COLUMNS))
         return rows
 
 
@@ -162,11 +151,8 @@ def main() -> None:
     rows = [row for runs in arguments.runs for row in rows_of(runs, arguments.repeats, arguments.clips)]
     if arguments.json:
         print(json.dumps({"load": os.getloadavg()[0], "rows": rows}, indent=2))
-        return
-    print(f"{'runs':>7}  {'step':<12}" + "".join(f"{name + ': min median max':>28}" for name in COLUMNS))
-    for row in rows:
-        numbers = ("".join(f"{row[name][of]:>9,.2f}" for of in ("min", "median", "max")) for name in COLUMNS)
-        print(f"{row['runs']:>7,}  {row['step']:<12}" + "".join(f" {each}" for each in numbers))
+    else:
+        show(rows, COLUMNS)
 
 
 if __name__ == "__main__":

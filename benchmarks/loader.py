@@ -27,8 +27,9 @@ import torch
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from common import spread, vit_b_32
 from conftest import in_memory
+from models import vit_b_32
+from repeats import spread
 
 from harness import miniature, plugins
 from harness.data import cache, loading, probe, scan
@@ -74,7 +75,7 @@ def split_of(rows: Callable[[], Tensor], clips: int, folder: Path | None) -> Spl
 class Bench:
     """A learner's training step on batches of a split, with loading and without."""
 
-    def __init__(self, clip: trunk.Clip, split: Split, size: int) -> None:
+    def __init__(self, clip: trunk.Loaded, split: Split, size: int) -> None:
         settings = Model(trunk="trainable" if split.level == "pixels" else "frozen")
         torch.manual_seed(0)
         model = VideoModel(clip, settings, SENTENCES, pixels=split.level == "pixels")

@@ -35,8 +35,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from common import spread, vit_b_32
 from conftest import Silent, in_memory, make_watch
+from models import vit_b_32
+from repeats import spread
 
 from harness import plugins
 from harness.data.cache import Stored
@@ -76,7 +77,7 @@ def data(width: int, frames: int, views: int = 4) -> dict[str, Split]:
     return {name: split(name, size) for name, size in SIZES.items()}
 
 
-def learner_of(clip: trunk.Clip, method: str) -> Learner:
+def learner_of(clip: trunk.Loaded, method: str) -> Learner:
     torch.manual_seed(SEED)
     return Learner(VideoModel(clip, Model(), SENTENCES, pixels=False), components_of(grammar.resolve(method)))
 
@@ -154,7 +155,7 @@ def timed(run: Run) -> tuple[float, float, np.ndarray]:
     return time.process_time() - worked, time.perf_counter() - began, found
 
 
-def compare(clip: trunk.Clip, frames: int, method: str, epochs: int, repeats: int) -> dict[str, Any]:
+def compare(clip: trunk.Loaded, frames: int, method: str, epochs: int, repeats: int) -> dict[str, Any]:
     splits, settings = data(clip.width, frames), Train(epochs=epochs, batch_size=32)
     seconds: dict[str, list[tuple[float, float]]] = {"bare": [], "product": []}
     ways = {"bare": bare, "product": product}
@@ -178,7 +179,7 @@ def compare(clip: trunk.Clip, frames: int, method: str, epochs: int, repeats: in
     }
 
 
-def profiled(clip: trunk.Clip, frames: int, method: str, epochs: int) -> str:
+def profiled(clip: trunk.Loaded, frames: int, method: str, epochs: int) -> str:
     """The product's functions by the time spent in and below them."""
     splits, learner = data(clip.width, frames), learner_of(clip, method)
     with cProfile.Profile() as profile:

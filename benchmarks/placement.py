@@ -15,13 +15,14 @@ of the end-to-end ratio only. The features are in the cache before anything is t
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import NamedTuple
+
+from repeats import spread
 
 TWO = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
 WAYS = {
@@ -54,14 +55,6 @@ def train(way: str, runs: int, epochs: int) -> Timing:
         starts = [path.stat().st_mtime for path in Path(folder).glob("runs/raer/*/spec.json")]
         ends = [path.stat().st_mtime for path in Path(folder).glob("runs/raer/*/result.json")]
     return Timing(total, max(ends) - min(starts), sum(result["duration_s"] for result in done))
-
-
-def spread(values: list[float]) -> dict[str, float]:
-    return {
-        "min": round(min(values), 2),
-        "median": round(statistics.median(values), 2),
-        "max": round(max(values), 2),
-    }
 
 
 def main() -> None:

@@ -20,8 +20,9 @@ import torch
 from accelerate import Accelerator
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from common import vit_b_32
 from conftest import Silent, in_memory, make_watch
+from models import vit_b_32
+from repeats import spread
 
 from harness import plugins
 from harness.data.cache import Stored
@@ -40,7 +41,7 @@ SENTENCES = ("a happy face", "a sad face with tears", "an angry face with a deep
 METHOD = "prompt+ldl(temperature=0.02)+mixup+moco"
 
 
-def embedded() -> trunk.Clip:
+def embedded() -> trunk.Loaded:
     return trunk.load(Model())
 
 
@@ -57,7 +58,7 @@ def splits(width: int, clips: int) -> dict[str, Split]:
     return {"train": split("train", clips), "val": split("val", clips // 4), "test": split("test", clips // 4)}
 
 
-def run(clip: trunk.Clip, data: dict[str, Split], epochs: int, *, watched: bool) -> float:
+def run(clip: trunk.Loaded, data: dict[str, Split], epochs: int, *, watched: bool) -> float:
     """Processor seconds of one run's training: on a shared machine they are steadier than the clock."""
     torch.manual_seed(0)
     learner = Learner(VideoModel(clip, Model(), SENTENCES, pixels=False), components_of(grammar.resolve(METHOD)))
@@ -70,7 +71,7 @@ def run(clip: trunk.Clip, data: dict[str, Split], epochs: int, *, watched: bool)
     return time.process_time() - began
 
 
-def measure(clip: trunk.Clip, clips: int, epochs: int, repeats: int) -> dict[str, Any]:
+def measure(clip: trunk.Loaded, clips: int, epochs: int, repeats: int) -> dict[str, Any]:
     data = splits(clip.width, clips)
     steps = epochs * -(-clips // Train().batch_size)
     seconds: dict[bool, list[float]] = {False: [], True: []}
@@ -79,11 +80,10 @@ def measure(clip: trunk.Clip, clips: int, epochs: int, repeats: int) -> dict[str
         for watched, found in seconds.items():
             found.append(run(clip, data, epochs, watched=watched))
     ratios = [with_ / without for with_, without in zip(seconds[True], seconds[False], strict=True)]
-    spread = {"min": min(ratios), "median": statistics.median(ratios), "max": max(ratios)}
     return {
         "steps": steps,
         "ms_per_step_unwatched": round(1000 * statistics.median(seconds[False]) / steps, 2),
-        "ratio": {name: round(value, 3) for name, value in spread.items()},
+        "ratio": spread(ratios, 3),
     }
 
 

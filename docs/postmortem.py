@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 from statistics import mean
 
-from tabulate import tabulate
+from tables import table
 
+from harness.errors import headline
 from harness.store import Record, Store
 
 PAGE = """\
@@ -25,16 +26,6 @@ prompts): the numbers say nothing about the real CAER, the pattern is the point.
 *Entropy* is that of the target's rows over log K, first → last epoch: 1 is uniform, 0 the hard label. *On the label* is the
 target's mass on the true class. The *loss* is KL(target ‖ p), whose floor is 0, on the training clips, first → last epoch.
 Chance is {chance}. Test is read at the epoch chosen on validation.
-
-The same experiment with ViT-B/32's text geometry and random weights:
-
-| text features | τ | target | training loss | accuracy |
-|---|---|---|---|---|
-| normalised, detached | 1.0 | 99.4 → 100 % of maximum entropy: uniform | 2.03 → 0.22 | 0.14 = chance |
-| normalised, detached | 0.1 | 32 → 27 % of maximum entropy | 2.91 → 0.75 | 0.70 |
-| normalised, not detached | 0.1 | drifts to 0.5 % of maximum entropy | 2.91 → 0.015 | 0.86 |
-| not normalised, detached | any | one-hot exactly: LDL is silently plain CE | → 0.0001 | 0.94 |
-| not normalised, not detached | any | | NaN | 0.14 |
 
 ## What the diagnosis got right and wrong
 
@@ -88,7 +79,8 @@ def first_last(records: list[Record], group: str, name: str, digits: int) -> str
 
 def accuracy(records: list[Record]) -> str:
     done = [record.result["metrics"]["test"]["war"] for record in records if record.done]
-    return f"{mean(done):.2f}" if len(done) == len(records) else "NaN: the run was stopped"
+    failed = [headline(record.result["error"]) for record in records if record.result.get("status") == "failed"]
+    return f"{mean(done):.2f}" if len(done) == len(records) else failed[0]
 
 
 def target_row(records: list[Record]) -> list[str]:
@@ -116,8 +108,8 @@ def main(runs: str, out: str) -> None:
         seeds=len(without),
         chance=f"{1 / classes:.2f}",
         same=same,
-        targets=tabulate(targets, heads, "pipe", disable_numparse=True),
-        mixups=tabulate(mixups, ["method", *seeds], "pipe", disable_numparse=True),
+        targets=table(targets, heads),
+        mixups=table(mixups, ["method", *seeds]),
     )
     Path(out).write_text(page, encoding="utf-8")
     print(f"written: {out}")

@@ -14,7 +14,7 @@ import tomllib
 from collections import Counter
 from pathlib import Path
 
-from tabulate import tabulate
+from tables import table
 
 from harness import plugins
 from harness.settings import describe, spell
@@ -74,7 +74,7 @@ def _section(name: str) -> str:
         f"- **What to do** {TO_DO[name]}",
         *([f"- **Failures** {numbers}"] if numbers else []),
         "",
-        *([_table(knobs, ["setting", "default", "range", ""]), ""] if knobs else []),
+        *([table(knobs, ["setting", "default", "range", ""]), ""] if knobs else []),
     ]
     return "\n".join(lines)
 
@@ -91,14 +91,9 @@ def _failures(names: list[str]) -> str:
         "## Silent failures\n\n"
         "Failures that were seen in code of this field. *Here*: what the design does about each; *sentinel*: who says "
         "so if it happens all the same, in a component or an adapter of your own, or in ours.\n\n"
-        + _table(rows, heads)
+        + table(rows, heads)
         + "\n"
     )
-
-
-def _table(rows: list[list[str]], heads: list[str]) -> str:
-    escaped = [[str(cell).replace("|", "\\|") for cell in row] for row in rows]
-    return str(tabulate(escaped, heads, "pipe", disable_numparse=True))
 
 
 # ── measured ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -127,7 +122,7 @@ def _planted(folder: Path) -> str:
     return (
         f"### when defects were planted\n\n{named} of {len(rows)} defects, each planted in a run of two epochs on a "
         "rendered miniature, were named by the sentinel that is there for them. Others may fire as well: what breaks "
-        "one thing often breaks another.\n\n" + _table(rows, heads) + "\n"
+        "one thing often breaks another.\n\n" + table(rows, heads) + "\n"
     )
 
 
@@ -151,7 +146,7 @@ def _healthy(folder: Path) -> str:
         "all. The sets are rendered miniatures, so these counts say how quiet the sentinels are on small data, where "
         "chance is largest, and nothing of the real sets.\n\n"
         + ("\n".join(errors) + "\n\n" if errors else "")
-        + _table(rows, ["warning", "runs", "on", "why it is right"])
+        + table(rows, ["warning", "runs", "on", "why it is right"])
         + "\n"
     )
 

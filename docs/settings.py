@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
-from tabulate import tabulate
+from tables import table
 
 from harness import catalogue, config, variables
 from harness.settings import spell
@@ -73,11 +72,11 @@ def page() -> str:
     rows = catalogue.settings()
     sections = dict.fromkeys(_section(row) for row in rows)
     parts = [INTRODUCTION, USER_FILE.format(others=", ".join(config.PLACES[1:])), ENVIRONMENT]
-    parts.append(_table([[f"`{name}`", meaning] for name, meaning in variables.USERS.items()], ["variable", ""]))
-    parts += [OWN, _table([[f"`{name}`", meaning] for name, meaning in variables.OWN.items()], ["variable", ""])]
+    parts.append(table([[f"`{name}`", meaning] for name, meaning in variables.USERS.items()], ["variable", ""]) + "\n")
+    parts += [OWN, table([[f"`{name}`", meaning] for name, meaning in variables.OWN.items()], ["variable", ""]) + "\n"]
     for section in sections:
         cells = [_cells(row) for row in rows if _section(row) == section]
-        parts.append(f"## `[{section}]`\n\n{_table(cells, HEADS)}")
+        parts.append(f"## `[{section}]`\n\n{table(cells, HEADS)}\n")
     return "\n".join(parts)
 
 
@@ -90,11 +89,6 @@ def _cells(row: dict[str, Any]) -> list[str]:
     owners = f" (of {', '.join(row['of'])})" if len(row["of"]) > 1 else ""
     unit = f", {row['unit']}" if row["unit"] else ""
     return [f"`{row['name']}`", f"`{spell(row['default'])}`", (row["range"] or "–") + unit, row["help"] + owners]
-
-
-def _table(rows: list[list[str]], heads: list[str]) -> str:
-    escaped = [[re.sub(r"\|", r"\\|", cell) for cell in row] for row in rows]
-    return str(tabulate(escaped, heads, "pipe", disable_numparse=True)) + "\n"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""docs/statistics.md says what docs/statistics.py would write now, as far as that takes no simulation."""
+"""docs/statistics.md says what docs/calibration.py would write now, as far as that takes no simulation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def written() -> str:
 
 @pytest.fixture(scope="module")
 def maker() -> dict:
-    return runpy.run_path(str(DOCS / "statistics.py"), run_name="maker")
+    return runpy.run_path(str(DOCS / "calibration.py"), run_name="maker")
 
 
 @pytest.mark.parametrize("part", ["READING", "OTHERS", "LIMITS"])

@@ -1,6 +1,6 @@
 """Writes docs/statistics.md: what each number of a leaderboard means, and how well it does where the truth is known.
 
-`python docs/statistics.py`, some ten minutes on one core; draws are fixed, so the same code gives the same page.
+`python docs/calibration.py`, some ten minutes on one core; draws are fixed, so the same code gives the same page.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from pathlib import Path
 
 HOME = Path(__file__).parents[1]
 if __name__ == "__main__":
-    sys.path[0] = str(HOME / "tests/statistics")  # not docs/, where this file would pass for Python's own statistics
+    sys.path.insert(0, str(HOME / "tests/statistics"))
 
 import numpy as np  # noqa: E402
 import simulation as sim  # noqa: E402
 from scipy.special import ndtr  # noqa: E402
-from tabulate import tabulate  # noqa: E402
+from tables import table  # noqa: E402
 
 from harness.scores import ece  # noqa: E402
 from harness.statistics import (  # noqa: E402
@@ -35,7 +35,7 @@ READING = """\
 # Statistics
 
 What the numbers of a leaderboard mean, what they don't say, and how well they do on pretended runs whose true effects
-are known. Code: `harness/statistics/`; this page is written by `python docs/statistics.py`.
+are known. Code: `harness/statistics/`; this page is written by `python docs/calibration.py`.
 
 ## How to read an effect
 
@@ -153,10 +153,10 @@ def by_integration() -> str:
         "effect (in %), by what share of V is the clips'. *Satterthwaite* are the degrees of freedom that are usual "
         "for this V (Hillis 2007). Last column: how much too often p ≤ 0.003 comes up, at worst; corrected p values "
         "stand on such small ones.\n\n"
-        + _table(rows, ["seeds", *heads, "p ≤ 0.003"])
+        + table(rows, ["seeds", *heads, "p ≤ 0.003"])
         + "\n\nThe same with seeds added by Stein's rule, by the clips' share of the variance that the width allows.\n"
         + "\n"
-        + _table(pilots, ["", *heads])
+        + table(pilots, ["", *heads])
         + "\n"
     )
 
@@ -176,7 +176,7 @@ def coverage(draws: int = 1500, drawn_anew: int = 400) -> str:
         f"3, 5 and 10 seeds: how many intervals hold it ({draws} experiments each, good to ±{_sure(0.95, draws)}). "
         "*Both parts* is what the tables have. *Seeds alone*: Student's paired t, without c. *Bootstrap*: percentiles "
         f"over seeds and clips drawn anew, by class for UAR ({drawn_anew} experiments, ±{_sure(0.9, drawn_anew)}).\n\n"
-        + _table(rows, ["what varies", "score", *heads])
+        + table(rows, ["what varies", "score", *heads])
         + "\n\nThat is why the tables have neither of the other two. The t of the seeds alone misses where the clips "
         "matter, and worse with every seed that is added: it grows sure of what these clips happen to show. The "
         "bootstrap of three seeds draws from three values, and their variance is on average a third too small.\n"
@@ -217,7 +217,7 @@ def false_alarms(draws: int = 4500) -> str:
         "## False alarms\n\nTables of four factors on three data sets (120 to 200 test clips) and their mean: 16 rows, "
         "in which no factor does anything on average, though each does something with this seed and on that clip. How "
         "many tables call any row an effect (in %).\n\n"
-        + _table(rows, ["score", "seeds", "tables", "with Holm's correction", "without"])
+        + table(rows, ["score", "seeds", "tables", "with Holm's correction", "without"])
         + "\n"
     )
 
@@ -247,7 +247,7 @@ def recovery(draws: int = 400) -> str:
         "## Planted effects\n\nA grid of four factors on one data set of 150 test clips: two help, and help more "
         f"together; one does nothing; one hurts. Effects in points, averaged over {draws} experiments (± is the "
         "simulation's standard error); how many intervals hold the true one, and how many p are below 0.05 before "
-        "correction (in %).\n\n" + _table(rows, heads) + "\n"
+        "correction (in %).\n\n" + table(rows, heads) + "\n"
     )
 
 
@@ -271,7 +271,7 @@ def stein_rule(draws: int = 600, width: float = 0.2, most: int = 40) -> str:
         f"the interval is {100 * width:.0f} points wide, or until {most} seeds. Seeds: the median (and the middle "
         f"80 %) of {draws} experiments. How many intervals hold the true effect (in %, ±{_sure(0.95, draws)}), and how "
         "many are at most a tenth wider than wished: c is estimated again from all seeds. Where the clips alone give "
-        "a wider interval no seeds are added.\n\n" + _table(rows, heads) + "\n"
+        "a wider interval no seeds are added.\n\n" + table(rows, heads) + "\n"
     )
 
 
@@ -291,7 +291,7 @@ def influences(draws: int = 1000) -> str:
         f"{draws} draws, variances good to ±{2 * (2 / draws) ** 0.5:.2f}, covariances to about twice that). For WAR, "
         "UAR and F1 they are right. The calibration error has a kink where a bin's gap is 0. Where many gaps are near "
         "it, its variance comes out up to a quarter too small, and intervals are up to a seventh too narrow in their "
-        "clips' part.\n\n" + _table(rows, heads) + "\n"
+        "clips' part.\n\n" + table(rows, heads) + "\n"
     )
 
 
@@ -308,7 +308,7 @@ def bootstrap(draws: int = 1000) -> str:
     return (
         "## Intervals of interquartile mean and probability of improvement\n\nHow many of the 95 % intervals hold the "
         f"true value (in %), three data sets with normal scores, {draws} experiments (±{_sure(0.9, draws)}).\n\n"
-        + _table(rows, ["seeds", "interquartile mean", "probability of improvement"])
+        + table(rows, ["seeds", "interquartile mean", "probability of improvement"])
         + "\n"
     )
 
@@ -325,7 +325,7 @@ def detectable_effects() -> str:
         "## What so many seeds can find\n\nThe smallest effect, in points, that is found in 80 % of grids (p < 0.05, a "
         "single row) where a seed's difference has a standard deviation of 2 points, by the clips' part √c. Where the "
         "clips matter little, five seeds find effects half as large as three do; with many seeds the clips are what is "
-        "left.\n\n" + _table(rows, heads) + "\n"
+        "left.\n\n" + table(rows, heads) + "\n"
     )
 
 
@@ -341,10 +341,6 @@ def _any_below(ps: list[float | None]) -> bool:
 
 def _sure(share: float, draws: int) -> str:
     return f"{200 * (share * (1 - share) / draws) ** 0.5:.1f}"
-
-
-def _table(rows: list[list[str]], heads: list[str]) -> str:
-    return str(tabulate(rows, heads, "pipe", disable_numparse=True))
 
 
 def _say(*words: object) -> None:
