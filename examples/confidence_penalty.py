@@ -18,6 +18,7 @@ class ConfidencePenalty(Component):
     paper = (
         "Pereyra et al., Regularizing Neural Networks by Penalizing Confident Output Distributions, arXiv 1701.06548"
     )
+    api = 1
 
     @dataclass(frozen=True)
     class Settings(Weighted):

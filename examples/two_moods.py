@@ -17,6 +17,7 @@ class TwoMoods(Adapter):
     paper = "none"
     folder = "TwoMoods"
     classes = ("Happy", "Sad")
+    api = 1
 
     def descriptions(self) -> tuple[str, ...]:
         return (

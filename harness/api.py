@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import pandas
 
     from harness.data.clips import Box
-    from harness.schedule.placement import Outcome
+    from harness.schedule.placement import Asked, Outcome
     from harness.trained.predict import Classifier, Prediction
 
 __all__ = ["Results", "Run", "load", "open", "results", "run"]
@@ -121,8 +121,8 @@ class Run:
 
 
 def run(
-    datasets: Sequence[str] = (),
-    methods: Sequence[str] = (),
+    datasets: str | Sequence[str] = (),
+    methods: str | Sequence[str] = (),
     seeds: Sequence[int] = (),
     *,
     grid: str | Path | None = None,
@@ -132,13 +132,13 @@ def run(
     out: str | Path | None = None,
     workers: int | str = "auto",
     save_model: bool = False,
-    track: Sequence[str] = (),
-    plugin: Sequence[str | Path] = (),
+    track: str | Sequence[str] = (),
+    plugin: str | Path | Sequence[str | Path] = (),
 ) -> Results:
     """Trains what is missing of a grid, as `harness run` with the same words does.
 
     Args:
-        datasets, methods, seeds: what to train; with `grid`, only these of its runs.
+        datasets, methods, seeds: what to train; with `grid`, only these of its runs. A text is one name.
         grid: a grid file.
         settings: settings of all runs, `{"train.epochs": 5}`.
         tiny: a smoke test: one short epoch on a few clips a class.
@@ -152,49 +152,56 @@ def run(
     Runs that fail are warned of and stand in `Results.failed`. Raises `BadInput` before anything is trained, and where
     no run is done in the end.
     """
-    from harness import plan
-    from harness.schedule import launch, placement
+    from harness.schedule.placement import Asked
     from harness.training import trackers
-    from harness.verify import regain
 
-    trackers.check(track)
-    for file in plugin:
-        plugins.add_file(str(file))
+    files = [str(Path(file).absolute()) for file in ([plugin] if isinstance(plugin, str | Path) else plugin)]
+    asked = Asked(workers=str(workers), save_model=save_model, track=tuple(arguments.words(_joined(track))))
+    trackers.check(asked.track)
+    for file in files:
+        plugins.add_file(file)
     store = _store(runs)
-    told = argparse.Namespace(
-        datasets=",".join(datasets),
-        methods=",".join(methods),
-        seeds=",".join(map(str, seeds)),
+    selected = argparse.Namespace(
+        datasets=_joined(datasets),
+        methods=_joined(methods),
+        seeds=_joined(seeds),
         grid=str(grid) if grid else None,
         set=[f"{key}={spell(value)}" for key, value in (settings or {}).items()],
         tiny=tiny,
         runs=str(store.root),
         out=str(out) if out else None,
-        plugin=[str(Path(file).absolute()) for file in plugin],
+        plugin=files,
     )
-    checked, folder = arguments.grid_of(told), writable(out) if out else None
-    planned = plan.plan(checked)
-    command, here = arguments.command_line(told), launch.here()
-    asked = placement.Asked(workers=str(workers), save_model=save_model, track=tuple(track))
-    for_workers = [
-        *shlex.split(command)[1:],
-        *["--save-model"] * save_model,
-        *(["--track", ",".join(track)] if track else []),
-    ]
+    return _trained(selected, store, asked)
+
+
+def _trained(selected: argparse.Namespace, store: Store, asked: Asked) -> Results:
+    """What becomes of the runs that are selected."""
+    from harness.commands.course import Course
+    from harness.schedule import launch
+
+    grid, folder = arguments.grid_of(selected), writable(selected.out) if selected.out else None
+    command, leads = arguments.command_line(selected), launch.here().leads
+    words = [*shlex.split(command)[1:], *["--save-model"] * asked.save_model]
+    words += ["--track", ",".join(asked.track)] if asked.track else []
     with _at_home():
-        outcome = placement.run(planned, plan.as_json(planned, store, command), store, asked, for_workers)
-        if save_model:
-            outcome.weightless = regain.regain(regain.lacking(planned, store), here)
-    return _results(outcome, store, checked.name, folder if here.leads else None)
+        outcome, _ = Course(store, asked, command, words).train(grid)
+    return _results(outcome, store, grid.name, folder, leads=leads)
 
 
-def _results(outcome: Outcome, store: Store, grid: str, folder: Path | None) -> Results:
+def _joined(told: str | Sequence[Any]) -> str:
+    """As the command line takes it; a text is one name, not a list of letters."""
+    return told if isinstance(told, str) else ",".join(map(str, told))
+
+
+def _results(outcome: Outcome, store: Store, grid: str, folder: Path | None, *, leads: bool) -> Results:
+    """Who leads the launched processes warns, and writes the leaderboard."""
     failed = {failure["run_id"]: headline(failure["error"]) for failure in outcome.failed}
-    for kind, told in (("failed", failed), ("without weights", outcome.weightless)):
+    for kind, told in (("failed", failed), ("without weights", outcome.weightless)) if leads else ():
         for run_id, why in told.items():
-            warnings.warn(f"{kind}: {run_id}: {why}", stacklevel=3)
+            warnings.warn(f"{kind}: {run_id}: {why}", stacklevel=4)
     scores = _scores(store, grid)
-    page = report([store], grid, folder) if folder else None
+    page = report([store], grid, folder) if folder and leads else None
     return Results(scores, outcome.wanted, outcome.done, failed, outcome.alarmed, page, str(store.root))
 
 

@@ -24,7 +24,6 @@ from harness.grid import presets
 from harness.model import architectures, pretrained
 from harness.slurm import Slurm
 
-SHELLS = ("bash", "zsh", "fish")
 GROUPS = {**protocol.GROUPS, "slurm": Slurm}
 Offer = Callable[..., Iterable[str]]
 _HERE = Path(__file__).parent
@@ -187,6 +186,8 @@ OFFERS: dict[str, Offer] = {  # by option, or by command and argument
     "compare first": _run_ids,
     "compare second": _run_ids,
     "verify what": _run_ids,
+    "predict run": _run_ids,
+    "export run": _run_ids,
     "data check name": _datasets,
     "data manifest name": _datasets,
     "list word": _listed,

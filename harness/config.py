@@ -203,7 +203,7 @@ def _refused(where: str, key: str) -> BadInput:
     if group in numbers or (group == "data" and rest.count(".") == 1):
         mend = "write it in the grid file, or give --set: a grid must mean the same on every machine"
         return BadInput(f"{where}: {key}", "is no place, and could change numbers", mend)
-    return BadInput(f"{where}: {key}", "no such setting of a machine", "known: runs, data.NAME." + "|".join(PLACES))
+    return BadInput(f"{where}: {key}", "no such setting of a machine", f"known: runs, data.NAME.{'|'.join(PLACES)}")
 
 
 def _table(file: Path, key: str, value: Any) -> dict[str, Any]:

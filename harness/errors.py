@@ -43,10 +43,10 @@ def headline(error: Mapping[str, Any]) -> str:
     return printable(f"{error.get('type', 'Error')}: {lines[0] if lines else 'no message'}")
 
 
-def nearest(name: str, known: Iterable[str], *, most: int = 3) -> str:
+def nearest(name: str, known: Iterable[str]) -> str:
     """`did you mean a, b?` for a mistyped name, or the list of what is known when nothing is near."""
     known = sorted(set(known))
-    close = difflib.get_close_matches(name, known, n=most, cutoff=0.5)
+    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     if close:
         return "did you mean " + ", ".join(close) + "?"
     return "known: " + (", ".join(known[:_SHOWN]) or "none") + (", …" if len(known) > _SHOWN else "")

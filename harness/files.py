@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +19,33 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_chunks(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
-    """The same for what is too large to be held in memory as a whole."""
+    """The same for what is too large to be held in memory as a whole; what the chunks raise is raised as it is."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with beside.open("wb") as file:
-            file.writelines(chunks)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except OSError as error:
-        raise Unwritable(error.errno, error.strerror, str(path)) from error
+        with _told(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = beside.open("wb")
+        with file:
+            for chunk in chunks:
+                with _told(path):
+                    file.write(chunk)
+            with _told(path):
+                file.flush()
+                os.fsync(file.fileno())
+        with _told(path):
+            beside.replace(path)
     finally:
         with suppress(OSError):  # it is gone already, or on a disk that takes nothing any more
             beside.unlink()
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Failures to write, by the path that was meant."""
+    try:
+        yield
+    except OSError as error:
+        raise Unwritable(error.errno, error.strerror, str(path)) from error
 
 
 def clear_leftovers(folder: Path) -> None:
@@ -74,6 +87,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
+    """JSON objects, a line each; none where there is no file. Raises `Damaged`."""
     if not path.exists():
         return []
     try:
@@ -83,7 +97,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
         return rows
     except (ValueError, RecursionError) as error:
         mend = "delete the run's folder to train it again"
-        raise BadInput(str(path), f"is not JSON lines ({error})", mend) from error
+        raise Damaged(str(path), f"is not JSON lines ({error})", mend) from error
 
 
 def writable(path: Path | str) -> Path:

@@ -1,7 +1,7 @@
 """The version of what plugins from outside build on: the names that docs/your-method.md and docs/your-data.md list.
 
-A plugin may say `api = 1` in its class. The number rises when one of these names, or a hook's signature, changes so
-that a plugin must change too; what only adds to them leaves it as it is.
+A plugin may say `api = 1` in its class. From the first release on the number rises when one of these names, or a hook's
+signature, changes so that a plugin must change too; what only adds to them leaves it as it is. Before, it stays 1.
 """
 
 from __future__ import annotations

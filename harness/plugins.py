@@ -53,7 +53,7 @@ def get(kind: str, name: str) -> Any:
 
 
 def source(kind: str, name: str) -> dict[str, str] | None:
-    """File and hash of a plugin from outside: its code is part of a run's address; None for a built-in one.
+    """Kind, file and hash of a plugin from outside: its code is part of a run's address; None for a built-in one.
 
     `file` is what `--plugin` takes to load it again, empty where an installed package brings it.
     """
@@ -61,7 +61,7 @@ def source(kind: str, name: str) -> dict[str, str] | None:
     if cls.__module__.startswith("harness."):
         return None
     path = Path(inspect.getfile(cls)).resolve()
-    return {"file": str(path) if name in _from_files[kind] else "", "hash": _hash_of(path)}
+    return {"kind": kind, "file": str(path) if name in _from_files[kind] else "", "hash": _hash_of(path)}
 
 
 def _hash_of(file: Path) -> str:
@@ -69,24 +69,24 @@ def _hash_of(file: Path) -> str:
 
 
 def add_stored(found: Mapping[str, Mapping[str, str]], *, load: bool = True) -> None:
-    """Loads plugins from outside as a run's spec names them, unless they are there: `file` and `hash` by name.
+    """Loads plugins from outside as a run's spec names them, unless they are there: `kind`, `file`, `hash` by name.
 
     Raises `BadInput`; code that is not what it was is not even run. Without `load` none is run that is not there: who
     wrote the names may have written the code as well.
     """
     for name, facts in found.items():
-        kind = next((kind for kind in ("datasets", "methods") if name in names(kind)), None)
+        kinds = [kind for kind in BASES if kind == facts.get("kind", kind)]  # any, where a spec of before names none
+        there = [source(kind, name) for kind in kinds if name in names(kind)]  # None is a built-in one
         file = Path(facts["file"])
-        if kind is None and not load:
+        if not there and not load:
             what = f"is code from outside ({file.name if facts['file'] else 'a package'}), and is not loaded"
             raise BadInput(f"the plugin {name}", what, "if you trust it, give --plugin FILE.py")
-        if kind is None and not file.is_file():
+        if not there and not file.is_file():
             what = f"came from {file if facts['file'] else 'a package'}, which is gone"
             raise BadInput(f"the plugin {name}", what, "give --plugin")
-        now = source(kind, name) if kind else {"hash": _hash_of(file)}
-        if now is None or now["hash"] != facts["hash"]:
+        if facts["hash"] not in ([now and now["hash"] for now in there] or [_hash_of(file)]):
             raise BadInput(f"the code of the plugin {name}", "has changed", f"give --plugin the code of then ({file})")
-        if kind is None:
+        if not there:
             add_file(str(file))
 
 
@@ -108,12 +108,7 @@ def add_file(path: str) -> list[str]:
     added = []
     for kind in BASES:
         for cls in _plugin_classes(module, kind):
-            if not isinstance(cls.name, str) or not _NAME.fullmatch(cls.name):
-                raise BadInput(path, f"{cls.name!r} can't name a {_noun(kind)}", "use letters, digits and hyphens")
-            if problem := getattr(cls, "problem", str)():
-                raise BadInput(path, f"{cls.name} {problem}", f"see harness/{kind}/__init__.py for the hooks")
-            if problem := interface.problem(cls):
-                raise BadInput(path, f"{cls.name} {problem}", "update harness, or the plugin")
+            _check(cls, kind, path)
             if cls.name in names(kind) and _from_files[kind].get(cls.name) is None:
                 raise BadInput(path, f"{cls.name!r} is already a {_noun(kind)}", "give it another name")
             _from_files[kind][cls.name] = cls
@@ -142,9 +137,18 @@ def _entry_point_class(kind: str, point: metadata.EntryPoint) -> Any:
         raise BadInput(point.name, f"the plugin can't be imported: {type(error).__name__}: {error}", mend) from error
     if not (inspect.isclass(cls) and issubclass(cls, _base(kind)) and getattr(cls, "name", "") == point.name):
         raise BadInput(point.value, f"is not a {_noun(kind)} named {point.name!r}", "mend the entry point")
-    if problem := interface.problem(cls):
-        raise BadInput(point.name, problem, f"update harness, or uninstall {point.value.split(':')[0]}")
+    _check(cls, kind, point.value)
     return cls
+
+
+def _check(cls: Any, kind: str, where: str) -> None:
+    """Raises `BadInput` for a plugin from outside that can't be used, by whichever way it came."""
+    if not isinstance(cls.name, str) or not _NAME.fullmatch(cls.name):
+        raise BadInput(where, f"{cls.name!r} can't name a {_noun(kind)}", "use letters, digits and hyphens")
+    if problem := getattr(cls, "problem", str)():
+        raise BadInput(where, f"{cls.name} {problem}", f"see harness/{kind}/__init__.py for the hooks")
+    if problem := interface.problem(cls):
+        raise BadInput(where, f"{cls.name} {problem}", "update harness, or the plugin")
 
 
 def _plugin_classes(module: Any, kind: str) -> list[Any]:

@@ -87,7 +87,7 @@ class Data:
 
     root: str = knob("", "folder of the data set, in its native layout; empty: the miniature")
     annotations: str = knob("", "folder of the annotation lists; empty: the root, or `annotations/` in it")
-    faces: str = knob("", "file of face boxes; empty: `*faces*.json` beside the lists")
+    faces: str = knob("", "file of face boxes; empty: `*face*.json` beside the lists")
     descriptions: Mapping[str, str] = knob({}, "a sentence of visible cues for each class, instead of ours")
 
 

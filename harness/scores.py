@@ -5,6 +5,8 @@ Recalls are over all declared classes, so that one missing from the predictions,
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 ERRORS = ("ece",)  # the scores of which less is better
@@ -30,9 +32,16 @@ def f1(probabilities: np.ndarray, labels: np.ndarray) -> float:
 def ece(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """Expected calibration error, 15 equal bins of confidence (Guo et al., ICML 2017, arXiv 1706.04599)."""
     confidence, right = probabilities.max(1), probabilities.argmax(1) == labels
-    bins = np.clip((confidence * BINS).astype(int), 0, BINS - 1)
-    gaps = np.bincount(bins, confidence - right, minlength=BINS)
+    gaps = np.bincount(bins(confidence), confidence - right, minlength=BINS)
     return float(np.abs(gaps).sum() / len(labels))
+
+
+BY_NAME: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {"war": war, "uar": uar, "f1": f1, "ece": ece}
+
+
+def bins(confidence: np.ndarray) -> np.ndarray:
+    """The bin of the calibration error `[N]` that each confidence falls into."""
+    return np.clip((confidence * BINS).astype(int), 0, BINS - 1)
 
 
 def confusion(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ clear `BadInput` everywhere. There is no global configuration object.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
 import re
@@ -22,6 +23,7 @@ from harness.errors import BadInput, nearest
 
 S = TypeVar("S")
 _KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+_TYPES = "bool, int, float or str, such a type | None, tuple[such a type, ...], or Mapping[str, str]"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -46,7 +48,11 @@ def knob(
     choices: tuple[Any, ...] | None = None,
     unit: str = "",
 ) -> Any:
-    """A settings field. `low`/`high` are inclusive bounds, `above` an exclusive lower one."""
+    """A settings field. `low`/`high` are inclusive bounds, `above` an exclusive lower one.
+
+    Its type is bool, int, float or str, such a type | None, tuple[such a type, ...], or Mapping[str, str]: what one
+    word of a method string can spell, and read back.
+    """
     facts = {"help": help, "low": low, "high": high, "above": above, "choices": choices, "unit": unit}
     default = Table(default) if isinstance(default, dict) else default
     return dataclasses.field(default=default, metadata=facts)
@@ -55,10 +61,11 @@ def knob(
 def parse(cls: type[S], values: Mapping[str, Any], where: str) -> S:
     """An instance of the settings dataclass `cls` from `values`; absent keys take their defaults.
 
-    Raises `BadInput` naming `where.key` for an unknown key, a wrong type, or a value outside its range.
+    Raises `BadInput` naming `where.key` for an unknown key, a wrong type, or a value outside its range, and naming the
+    class where a setting has a type that no word can spell.
     """
     fields = {field.name: field for field in dataclasses.fields(typing.cast(Any, cls))}
-    hints = typing.get_type_hints(cls)
+    hints = _types(typing.cast(Any, cls))
     checked = {}
     for key, value in values.items():
         if key not in fields:
@@ -106,7 +113,7 @@ def spell(value: Any) -> str:
 
 def describe(cls: type) -> list[dict[str, Any]]:
     """One row a setting: name, type, default, range, unit and help, for `harness list`."""
-    hints = typing.get_type_hints(cls)
+    hints = _types(cls)
     return [
         {
             "name": field.name,
@@ -118,6 +125,31 @@ def describe(cls: type) -> list[dict[str, Any]]:
         }
         for field in dataclasses.fields(typing.cast(Any, cls))
     ]
+
+
+@functools.cache
+def _types(cls: type) -> dict[str, Any]:
+    """The types of a class's settings. Raises `BadInput` for one whose values could not be spelled and read back."""
+    hints = typing.get_type_hints(cls)
+    for field in dataclasses.fields(typing.cast(Any, cls)):
+        hint = hints[field.name]
+        if not _spelled(hint):
+            told = hint.__name__ if isinstance(hint, type) and not typing.get_args(hint) else hint
+            what = f"no setting can be of the type {told}"
+            raise BadInput(f"{cls.__qualname__}.{field.name}", what, f"declare it as {_TYPES}")
+    return hints
+
+
+def _spelled(hint: Any) -> bool:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        rest = [argument for argument in arguments if argument is not type(None)]
+        return len(rest) == 1 and rest[0] in _KINDS
+    if origin is tuple:
+        return arguments[1:] == (...,) and arguments[0] in _KINDS
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return arguments == (str, str)
+    return hint in _KINDS
 
 
 def _check(value: Any, hint: Any, facts: Mapping[str, Any], where: str) -> Any:

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TextIO
 
 _CODES = {"red": 31, "green": 32, "yellow": 33, "grey": 90}
 
 
-def colourful(stream: TextIO) -> bool:
-    """Whether what is written to the stream may be coloured."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+def _colourful() -> bool:
+    """Whether what is written to standard output may be coloured."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def paint(text: str, colour: str, stream: TextIO | None = None) -> str:
-    """The text in a colour, or as it is where the stream (standard output) shows none."""
-    if not colourful(stream or sys.stdout):
+def paint(text: str, colour: str) -> str:
+    """The text in a colour, or as it is where standard output shows none."""
+    if not _colourful():
         return text
     return f"\x1b[{_CODES[colour]}m{text}\x1b[0m"

@@ -30,6 +30,12 @@ def in_effect() -> dict[str, str]:
     return {name: os.environ[name] for name in USERS if os.environ.get(name)}
 
 
+def cache_folder() -> Path:
+    """Features, miniatures and other things that can be made again: `HARNESS_CACHE`, else in the cache home."""
+    home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(os.path.expanduser(os.environ.get("HARNESS_CACHE") or f"{home}/harness"))
+
+
 def hub_folder() -> Path:
     """Where the Hugging Face libraries keep what they download, by their own rule, asked without importing them."""
     home = os.environ.get("HF_HOME", f"{os.environ.get('XDG_CACHE_HOME', '~/.cache')}/huggingface")

@@ -21,6 +21,7 @@ import harness
 from harness import api, cli
 from harness.errors import BadInput
 from harness.schedule import placement
+from harness.training import trackers
 
 METHODS = ["prompt+adapter", "lsr(epsilon=0.1)"]
 
@@ -116,7 +117,7 @@ def test_a_run_that_fails_is_warned_of_and_the_others_count(folder, monkeypatch)
     assert set(found.scores["method"]) == {"lsr"} and found.leaderboard is None
     with (
         pytest.warns(UserWarning, match="failed: ldl"),
-        pytest.raises(BadInput, match="none of 1 runs is done: ValueError: no such thing"),
+        pytest.raises(BadInput, match="none of 1 run is done: ValueError: no such thing"),
     ):
         harness.run(["caer"], ["ldl"], tiny=True, runs=folder / "all failing", workers=1)
 
@@ -136,6 +137,24 @@ def test_bad_input_is_raised_and_nothing_is_written(told, what, tmp_path):
     with pytest.raises(BadInput, match=what):
         harness.run(**told, runs=tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_text_is_one_name(tmp_path, monkeypatch):
+    seen = []
+
+    def run(plan, record, store, asked, argv):
+        seen.append(([run.run_id for run in plan.runs], asked, record["command"]))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(placement, "run", run)
+    monkeypatch.setattr(trackers, "check", lambda names: None)
+    for told in ({"track": "wandb"}, {"track": ["wandb"]}):
+        datasets, methods = ("caer", "lsr") if isinstance(told["track"], str) else (["caer"], ["lsr"])
+        with pytest.raises(KeyboardInterrupt):
+            harness.run(datasets, methods, **told, tiny=True, runs=tmp_path)
+    assert seen[0] == seen[1] and seen[0][1].track == ("wandb",)
+    with pytest.raises(BadInput, match=r"nowhere\.py: no such plugin file"):
+        harness.run("caer", "lsr", plugin="nowhere.py", runs=tmp_path)
 
 
 def test_the_process_is_left_as_it_was(results, folder, monkeypatch):

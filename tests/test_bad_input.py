@@ -58,7 +58,8 @@ def refuse(here: Path, capsys: pytest.CaptureFixture[str]):
 
 SELECTORS = [
     ((), "nothing selected — give --grid"),
-    (("--datasets", "caer"), "nothing selected"),
+    (("--datasets", "caer"), "--methods: is missing — add --methods prompt"),
+    (("--methods", "prompt"), "--datasets: is missing — add --datasets caer"),
     (("--datasets", "cear", "--methods", "prompt"), "cear: no such data set — did you mean caer"),
     (("--datasets", "../caer", "--methods", "prompt"), "../caer: no such data set"),
     (("--datasets", "caer", "--methods", "promt"), "promt: no such component — did you mean prompt"),
@@ -183,11 +184,14 @@ def test_a_clip_that_can_not_be_read_stops_the_grid_before_any_run(
     [
         (("show", "nothing"), "nothing: no such run in runs"),
         (("show", "nothing", "--runs", "mine.toml"), "mine.toml is a file"),
+        (("report",), "--out: is missing — give a folder for the leaderboard of all runs, or --grid"),
+        (("report", "--runs", ".", "--runs", "nowhere", "--out", "board"), "--runs: no store nowhere"),
         (("report", "--out", "board"), "runs: holds no runs"),
         (("report", "--out", "board", "--grid", "mine.toml"), "the grid 'mine' was never planned"),
         (("report", "--out", "mine.toml"), "mine.toml is a file"),
         (("report", "--out", "mine.toml/board"), "mine.toml is a file"),
         (("run", *PICK, "--out", "mine.toml"), "mine.toml is a file"),
+        (("predict", "s0", "a.mp4", "b.mp4", "--body", "1,2,3,4"), "--body: is one box, and there are 2 videos"),
         (("data", "mini", "--out", "."), "is there already and not empty — give a new folder"),
         (("data", "mini", "--out", "mine.toml"), "mine.toml is a file"),
         (("data", "mini", "--out", "mine.toml/mini"), "mine.toml is a file"),
@@ -201,7 +205,7 @@ def test_other_commands_refuse_in_the_same_way(argv: tuple[str, ...], message: s
     "argv",
     [
         [], ["trian"], ["run", "--nope"], ["run", "--workers", "0"], ["run", "--workers", "²"],
-        ["run", "--placement", "all"], ["report"], ["show"], ["list", "nothing"], ["data"], ["data", "mini"],
+        ["run", "--placement", "all"], ["show"], ["list", "nothing"], ["data"], ["data", "mini"],
     ],
 )  # fmt: skip
 def test_words_that_are_no_command_are_refused_by_the_parser(argv: list[str], capsys) -> None:

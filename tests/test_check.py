@@ -9,7 +9,7 @@ from harness import conformance, interface, plugins
 from harness.cli import main
 from harness.conformance import datasets, methods
 from harness.conformance.bench import Bench
-from harness.conformance.verdicts import FAILED, PASSED, SPARED, judged
+from harness.conformance.verdicts import FAILED, PASSED, SPARED, UNTRIED, WARNED, judged
 from harness.errors import BadInput
 
 COMPONENT = '''
@@ -48,7 +48,7 @@ DEFECTS = {
     ),
     "batches": (
         "def loss(self, out, batch, ctx): return {'mine': (1.0, out.logits.sum() * 0 / (len(out.logits) - 1))}",
-        "NotFinite",
+        "no number any more",
     ),
     "evaluation": (
         "def extend(self, model): model.head.adapt['face'] = Noise()\n\n"
@@ -130,12 +130,102 @@ def test_what_a_hook_raises_is_told_with_the_plugins_own_line(tmp_path):
             "def on_batch(self, batch, ctx):\n        batch.target = 2 * batch.target\n        return batch",
             "label mixture [5, 3] whose rows sum to [2.0",
         ),
+        ("def on_batch(self, batch, ctx): batch.face *= 2", "on_batch gives nothing"),
+        ("def kernel(self, targets, ctx): return [targets]", "kernel gives a list for targets"),
+        ("def on_logits(self, logits, batch, ctx): pass", "on_logits gives nothing"),
+        ("def weigh(self, log_p, batch, ctx): return 2", "weigh gives a int"),
+        ("def loss(self, out, batch, ctx): return out.logits.mean()", "loss gives a Tensor"),
+        (
+            "def loss(self, out, batch, ctx): return {'mine': out.logits.mean()}",
+            "loss gives a Tensor for the term 'mine'",
+        ),
+        (
+            "def loss(self, out, batch, ctx): return {'mine': (out.logits.mean(), 0.5)}",
+            "loss gives (a Tensor, a float) for the term 'mine'",
+        ),
     ],
 )
 def test_what_hooks_give_is_held_against_what_the_learner_takes(body, evidence, tmp_path):
     cls = component(tmp_path, body)
     (verdict,) = judged(cls, Bench(cls), {"hooks": methods.hooks})
-    assert verdict.verdict == FAILED and evidence in verdict.evidence and verdict.mend
+    assert verdict.verdict == FAILED and evidence in verdict.evidence
+    assert f"see {tmp_path / 'mine.py'}:12, in " in verdict.mend
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("(out.logits.sum() * 0 / (5 - ctx.step - 3 * ctx.epoch))", "mine, from step 2 of epoch 1 on"),
+        ("(out.logits.detach() - out.logits).pow(2).sum().sqrt()", "cls, mine, from step 1 of epoch 0 on"),
+    ],
+)
+def test_the_term_that_was_first_no_number_is_named_with_its_step(body, told, tmp_path):
+    cls = component(tmp_path, f"def loss(self, out, batch, ctx): return {{'mine': (1.0, {body})}}")
+    (verdict,) = judged(cls, Bench(cls), {"repeats": methods.repeats})
+    assert verdict.verdict == FAILED and verdict.evidence == f"the loss is no number any more: {told}"
+
+
+def test_what_comes_from_none_of_the_plugins_own_lines_is_told_so(tmp_path):
+    cls = component(tmp_path, "def parameter_groups(self, model): return [('mine', 0.1)]")
+    (verdict,) = judged(cls, Bench(cls), {"repeats": methods.repeats})
+    assert verdict.verdict == FAILED and "learner.py" in verdict.mend
+    assert verdict.mend.startswith("none of its own lines was running: see what it gave to")
+
+
+@pytest.mark.parametrize(
+    ("broken", "body"),
+    [
+        ("declares", "@dataclass\n    class Settings:\n        size: float = knob(0.5, 'of it', low=0)"),
+        ("hooks", "def loss(self, out, batch, ctx): return {'mine': (out.logits.mean(), 0.5)}"),
+    ],
+)
+def test_one_fault_that_all_the_rest_would_show_is_told_once(broken, body, tmp_path):
+    report = conformance.check(component(tmp_path, body + "\n    def after_step(self, ctx): pass").name)
+    verdicts = {each.check: each.verdict for each in report.verdicts}
+    behind = list(verdicts)[list(verdicts).index(broken) + 1 :]
+    assert verdicts[broken] == FAILED and not report.passed
+    assert behind and {verdicts[name] for name in behind} == {UNTRIED}
+    text = " ".join(report.text().split())
+    assert f"not tried {', '.join(behind)}: `{broken}` comes first, and failed" in text
+    assert f"1 failed, {len(behind)} not tried" in text
+
+
+def test_a_method_that_is_almost_called_as_a_hook_is_pointed_out(tmp_path):
+    body = "def loss(self, out, batch, ctx): return {}\n    def on_logit(self, logits, batch, ctx): return 2 * logits"
+    cls = component(tmp_path, body)
+    (verdict,) = judged(cls, Bench(cls), {"declares": methods.declares})
+    assert verdict.verdict == WARNED and "on_logit is none" in verdict.evidence
+    assert verdict.mend == "did you mean on_logits?"
+
+
+@pytest.mark.parametrize(("api", "told"), [("api = 1", "interface 1;"), ("", "no `api`, taken for interface 1;")])
+def test_it_is_told_which_interface_a_plugin_is_taken_for(api, told, tmp_path):
+    cls = component(tmp_path, f"{api}\n    def loss(self, out, batch, ctx): return {{}}")
+    (verdict,) = judged(cls, Bench(cls), {"declares": methods.declares})
+    assert verdict.verdict == PASSED and verdict.evidence.startswith(told)
+
+
+def test_a_setting_that_no_word_can_spell_is_refused(tmp_path):
+    body = (
+        "@dataclass(frozen=True)\n    class Settings:\n"
+        "        matrix: tuple[tuple[float, ...], ...] = knob(((0.5,),), 'rows')\n"
+        "    def loss(self, out, batch, ctx): return {}"
+    )
+    cls = component(tmp_path, body)
+    (verdict,) = judged(cls, Bench(cls), {"declares": methods.declares})
+    assert verdict.verdict == FAILED and verdict.evidence.startswith("Mine.Settings.matrix: no setting can be of")
+
+
+def test_settings_that_the_kit_can_not_turn_are_named(tmp_path):
+    body = (
+        "@dataclass(frozen=True)\n    class Settings:\n        word: str = knob('a', 'a word')\n"
+        "        most: int | None = knob(None, 'a limit', low=0)\n"
+        "    def loss(self, out, batch, ctx): return {}"
+    )
+    cls = component(tmp_path, body)
+    (verdict,) = judged(cls, Bench(cls), {"knobs": methods.turns})
+    assert verdict.verdict == PASSED
+    assert verdict.evidence.count("is not turned: the kit knows no other value") == 2
 
 
 SETTING_THAT_ACTS_BESIDE_ANOTHER = """@dataclass(frozen=True)
@@ -164,6 +254,47 @@ def test_a_component_that_must_see_pixels_is_checked_on_pixels(tmp_path):
     cls = component(tmp_path, body)
     cheap = {name: methods.CHECKS[name] for name in ("hooks", "repeats", "acts", "evaluation", "save-load")}
     assert [found.verdict for found in judged(cls, Bench(cls), cheap)] == [PASSED] * 5
+
+
+FEW = "def sampler(self, label, rng): return rng.permutation(len(label))[:8]\n    "
+
+
+def test_a_training_of_one_step_an_epoch_is_cut_off_as_well(tmp_path):
+    cls = component(tmp_path, FEW + DEFECTS["save-load"][0])
+    (verdict,) = judged(cls, Bench(cls), {"save-load": methods.saves})
+    assert (verdict.verdict, verdict.evidence) == (
+        FAILED,
+        "cut off at step 2 of 3 and gone on, training ends with other weights",
+    )
+
+
+def test_whoever_presses_ctrl_c_stops_the_kit_and_not_the_training_it_cuts_off(tmp_path):
+    body = (
+        "steps = []\n    def after_step(self, ctx):\n        self.steps.append(1)\n"
+        "        if len(self.steps) == 11: raise KeyboardInterrupt"
+    )
+    cls = component(tmp_path, body)
+    with pytest.raises(KeyboardInterrupt):
+        list(judged(cls, Bench(cls), {"save-load": methods.saves}))
+    assert len(cls.steps) == 11
+
+
+def test_components_that_need_each_other_stand_beside_each_other(tmp_path):
+    body = "requires = {'other': 'for its half'}\n    def loss(self, out, batch, ctx): return {}\n"
+    other = COMPONENT.replace("class Mine", "class Other").replace('"mine"', '"other"')
+    plugins.add_file(written(tmp_path, COMPONENT + "    " + body + other + "    " + body.replace("'other'", "'mine'")))
+    assert str(Bench(plugins.get("methods", "mine")).method()) == "mine+other+prompt"
+
+
+def test_numbers_of_any_type_are_compared_to_the_last_bit(tmp_path):
+    body = (
+        "def __init__(self, settings):\n        super().__init__(settings)\n"
+        "        self.register_buffer('kept', torch.zeros((), dtype=torch.bfloat16))\n"
+        "    def after_step(self, ctx): self.kept += os.urandom(1)[0]"
+    )
+    cls = component(tmp_path, body)
+    (verdict,) = judged(cls, Bench(cls), {"repeats": methods.repeats})
+    assert "end with other weights" in verdict.evidence
 
 
 @pytest.mark.slow
@@ -277,6 +408,42 @@ def test_a_sound_data_set_passes_on_a_copy_of_its_own_and_on_the_users(tmp_path,
     assert {each["verdict"] for each in given["checks"]} == {PASSED, SPARED}
 
 
+def test_a_copy_at_a_relative_root_is_as_sound(tmp_path, monkeypatch):
+    cls = adapter(tmp_path, "")
+    cls.sample(tmp_path / "mine")
+    monkeypatch.chdir(tmp_path / "mine")
+    report = conformance.check("mine", ".")
+    assert report.passed, report.text()
+
+
+def test_a_copy_without_any_clip_is_told_once(tmp_path):
+    report = conformance.check(adapter(tmp_path, "def entries(self): return []").name)
+    failed = [each for each in report.verdicts if each.verdict == FAILED]
+    assert [(each.check, each.evidence) for each in failed] == [("reads", "the adapter gives no clip")]
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (
+            "def clips(self):\n        for clip in super().clips():\n"
+            "            yield Clip(clip.id, clip.media, clip.label, clip.split, subject='one for all')",
+            "subject-leak",
+        ),
+        (
+            "@classmethod\n    def more(cls, root):\n"
+            "        (root / 'test/calm/1.mp4').write_bytes((root / 'train/calm/1.mp4').read_bytes())",
+            "split-leak",
+        ),
+    ],
+)
+def test_what_makes_scores_flatter_stands_out_though_a_run_would_take_the_copy(body, kind, tmp_path):
+    report = conformance.check(adapter(tmp_path, body).name)
+    (warned,) = [each for each in report.verdicts if each.verdict == WARNED]
+    assert warned.check == "audit" and kind in warned.evidence and warned.mend
+    assert report.passed and ", 1 warned, 0 failed" in report.text()
+
+
 # ── the command ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -300,7 +467,7 @@ def test_exit_code_and_json_say_what_failed(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["ldll"], "no such component or data set — did you mean ldl"),
+        (["ldll"], "installed here (pip install) or given with --plugin FILE.py — did you mean ldl"),
         (["ldl", "--root", "."], "ldl is a component, which reads no data"),
         (["dfew"], "there is no copy of dfew to read"),
         (["caer", "--root", "nowhere"], r"no folder nowhere"),

@@ -153,6 +153,14 @@ def test_a_damaged_leaderboard_is_bad_input(tmp_path):
         compare(one, other, NOWHERE)
 
 
+def test_a_seed_that_a_spreadsheet_made_a_fraction_is_named(tmp_path):
+    one, other = board(tmp_path / "a", "aaaa"), board(tmp_path / "b", "aaaa")
+    path = tmp_path / "b" / "results.csv"
+    path.write_text(path.read_text().replace("prompt,0,", "prompt,0.0,"))
+    with pytest.raises(BadInput, match=r"b/results\.csv: .*seed '0\.0' is no whole number"):
+        compare(one, other, NOWHERE)
+
+
 # ── runs ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from harness import completion, plugins, protocol
 from harness.cli import _parser
+from harness.commands.completion import SHELLS
 from harness.files import write_json
 from harness.grid import grammar, presets
 
@@ -69,7 +70,9 @@ def test_settings_are_completed_piece_by_piece() -> None:
 def test_run_ids_are_those_of_the_store(tmp_path: Path) -> None:
     for name in ("ldl-prompt-s0-0123", "ldl-prompt-s1-4567", "lsr-s0-89ab"):
         write_json(tmp_path / "elsewhere" / "caer" / name / "spec.json", {})
-    assert offered(f"harness show --runs {tmp_path}/elsewhere ldl") == ["ldl-prompt-s0-0123", "ldl-prompt-s1-4567"]
+    for command in ("show", "predict", "export", "verify"):
+        found = offered(f"harness {command} --runs {tmp_path}/elsewhere ldl")
+        assert found == ["ldl-prompt-s0-0123", "ldl-prompt-s1-4567"], command
     assert offered(f"harness show --runs {tmp_path}/nowhere ldl") == []
 
 
@@ -130,6 +133,6 @@ def test_an_answer_loads_nothing_heavy() -> None:
     assert not {"torch", "numpy", "pyarrow", "accelerate", "datasets", "open_clip", "tabulate"} & set(loaded)
 
 
-@pytest.mark.parametrize("shell", completion.SHELLS)
+@pytest.mark.parametrize("shell", SHELLS)
 def test_there_is_a_script_for_each_shell(shell: str) -> None:
     assert "harness" in completion.script(shell)

@@ -184,6 +184,16 @@ def test_a_place_is_written_as_an_absolute_path_and_read_back(
     assert config.load().data == {}
 
 
+def test_a_place_without_the_root_to_which_it_belongs_is_said_to_have_no_effect(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["config", "set", "data.raer.faces", "/"]) == 0
+    assert "without effect until data.raer.root is set" in capsys.readouterr().out
+    for key in ("data.raer.root", "data.raer.faces", "runs"):
+        assert main(["config", "set", key, "/"]) == 0
+    assert "without effect" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("key", "value", "said"),
     [

@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pages
@@ -116,6 +117,12 @@ def test_what_is_said_is_compared_line_by_line():
     assert_said("bad input: … — mend it\ndone", "x bad input: that — mend it\ny\nall done\n")
     with pytest.raises(AssertionError):
         assert_said("bad input: … — mend it", "bad input: that\n — mend it")
+
+
+def test_the_quick_start_shows_the_grid_that_it_runs():
+    (shown,) = re.findall(r"```toml\n(.*?)```", pages.PAGES["docs/quick-start.md"], re.DOTALL)
+    file = (pages.HOME / "grids/temperature.toml").read_text(encoding="utf-8")
+    assert tomllib.loads(shown) == tomllib.loads(file)
 
 
 # ── what is told ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -64,7 +65,15 @@ def test_runs_from_another_machine_are_done_here_once_their_folders_are_copied(c
 
 @pytest.fixture
 def template(tmp_path):
-    """Runs the template for two nodes with a `srun` of a test's; gives its exit code and what SLURM was asked."""
+    """Runs the template for two nodes as its head says, with a `srun` of a test's; gives its exit code and what SLURM
+    was asked.
+    """
+    folder = tmp_path / "grid"
+    folder.mkdir()
+    for name in ("2x8_gpus.sbatch", "2x8_gpus.yaml"):
+        shutil.copy(EXAMPLES / name, folder)
+    (head,) = re.findall(r"^#   sbatch (.*)", (folder / "2x8_gpus.sbatch").read_text(), re.MULTILINE)
+    words = [word for word in head.split() if not word.startswith("--partition")]
 
     def run(srun: str) -> tuple[int, list[str]]:
         asked = tmp_path / "asked"
@@ -77,10 +86,20 @@ def template(tmp_path):
             (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
             (tmp_path / name).chmod(0o755)
         told = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_JOB_ID": "7", "SLURM_JOB_NODELIST": "node[1-2]"}
-        done = subprocess.run(["bash", EXAMPLES / "2x8_gpus.sbatch"], env={**os.environ, **told}, timeout=60)
+        done = subprocess.run(["bash", *words], cwd=folder, env={**os.environ, **told}, timeout=60)
         return done.returncode, asked.read_text().splitlines() if asked.exists() else []
 
     return run
+
+
+def test_the_template_finds_the_launchers_configuration_where_its_head_puts_it_and_says_so_where_it_does_not(
+    template, tmp_path, capfd
+):
+    asked = f'[ -f "$4" ] && shift 6 && echo "$@" >> "{tmp_path}/asked"'
+    assert template(asked) == (0, ["--grid mine.toml --runs /shared/runs"])
+    (tmp_path / "asked").unlink()
+    (tmp_path / "grid/2x8_gpus.yaml").unlink()
+    assert template(asked) == (2, []) and "has no 2x8_gpus.yaml" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("code", [0, 1])

@@ -15,6 +15,7 @@ import pytest
 import harness
 from harness import miniature
 from harness.miniature import layouts
+from harness.miniature.filming import FOLDERS, shoot
 from harness.miniature.moods import SETTINGS
 from harness.miniature.world import film
 
@@ -194,6 +195,16 @@ def test_ensure_accepts_what_another_process_put_there_first(tmp_path: Path, mon
     folder = miniature.ensure(tmp_path, limit=1)
     assert [path.name for path in folder.iterdir()] == ["theirs"]
     assert [path.name for path in tmp_path.iterdir()] == [folder.name]
+
+
+@pytest.mark.parametrize("setting", ["caer", "raer"])
+def test_a_full_disk_leaves_no_frame_out_in_silence(setting: str, tmp_path: Path) -> None:
+    shot = layouts.plan(setting, 1)[0]
+    place = tmp_path / FOLDERS[setting] / shot.path / ("00003.jpg" if shot.codec == "jpg" else "")
+    place.parent.mkdir(parents=True)
+    place.symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left"):
+        shoot(shot, tmp_path)
 
 
 # ---------------------------------------------------------------- the tiny model

@@ -11,6 +11,7 @@ import pytest
 from harness import plugins
 from harness.errors import BadInput
 from harness.grid import grammar
+from harness.methods import HOOKS, Component
 
 COMPONENT = """
 from __future__ import annotations
@@ -27,6 +28,9 @@ class Mine(Component):
     @dataclass(frozen=True)
     class Settings:
         amount: float = knob(0.5, "how much", low=0)
+
+    def loss(self, out, batch, ctx):
+        return {{"mine": (self.settings.amount, out.logits.mean())}}
 """
 
 
@@ -38,7 +42,7 @@ def forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def install(monkeypatch: pytest.MonkeyPatch):
-    """Makes entry points of components known: `install(name="module:attribute")`."""
+    """Makes entry points of components known: `install(**{"a-name": "module:attribute"})`."""
 
     def entries(**points: str) -> None:
         found = [metadata.EntryPoint(name, value, "harness.methods") for name, value in points.items()]
@@ -178,11 +182,54 @@ def test_an_edited_plugin_is_another_run_and_show_loads_it_again(tmp_path, monke
     assert command[:4] == ["harness", "run", "--plugin", str(file)]
 
 
-def test_a_component_without_any_hook_is_refused_with_the_nearest(tmp_path):
-    file = tmp_path / "typo.py"
-    file.write_text(
-        "from harness.methods import Component\n"
-        "class Typo(Component):\n    name = 'typo'\n    def los(self, out, batch, ctx): return {}\n"
-    )
-    with pytest.raises(BadInput, match="defines no hook: did you mean .*loss"):
-        plugins.add_file(str(file))
+TYPO = COMPONENT.replace("def loss(", "def los(")
+
+
+def test_a_component_without_any_hook_is_refused_with_the_nearest_though_it_has_settings(tmp_path):
+    with pytest.raises(BadInput, match="typo defines no hook: did you mean .*loss"):
+        plugins.add_file(write(tmp_path, TYPO.format(name="typo")))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("typo", TYPO, "typo defines no hook: did you mean .*loss"),
+        ("two words", COMPONENT, "'two words' can't name a component"),
+    ],
+)
+def test_what_an_installed_package_brings_is_held_to_the_same_as_a_file(
+    install, name: str, text: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = f"brings_{name.replace(' ', '_')}"
+    write(tmp_path, text.format(name=name), f"{module}.py")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    install(**{name: f"{module}:Mine"})
+    with pytest.raises(BadInput, match=f"{module}:Mine: {message}"):
+        plugins.get("methods", name)
+
+
+def test_every_hook_that_is_listed_is_one_of_the_base_in_the_order_of_its_calls() -> None:
+    public = [name for name, value in vars(Component).items() if callable(value) and name[0] != "_"]
+    assert [name for name in public if name in HOOKS] == list(HOOKS)
+    assert {*public} - {*HOOKS} == {"Settings", "waits"}
+
+
+# ── plugins that a stored spec names ────────────────────────────────────────────────────────────────────────
+
+
+def test_a_component_that_is_named_as_a_built_in_data_set_is_loaded_again(tmp_path: Path) -> None:
+    plugins.add_file(write(tmp_path, COMPONENT.format(name="folder")))
+    stored = {"folder": plugins.source("methods", "folder")}
+    assert stored["folder"]["kind"] == "methods" and plugins.source("datasets", "folder") is None
+    plugins.add_stored(stored, load=False)
+    plugins._from_files["methods"].clear()
+    plugins.add_stored(stored)
+    assert "folder" in plugins.names("methods")
+
+
+def test_specs_of_before_name_no_kind(tmp_path: Path) -> None:
+    plugins.add_file(write(tmp_path, COMPONENT.format(name="mine")))
+    stored = {key: value for key, value in plugins.source("methods", "mine").items() if key != "kind"}
+    plugins.add_stored({"mine": stored}, load=False)
+    with pytest.raises(BadInput, match="has changed"):
+        plugins.add_stored({"prompt": stored}, load=False)  # by now a built-in component has this name

@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, make_dataclass
+from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
@@ -144,6 +145,20 @@ def test_settings_with_a_table_can_be_hashed_and_their_order_does_not_matter() -
     assert len({Sample(words=settings.Table(words)) for words in (one, other)}) == 1
     assert parse(Sample, {"words": one}, "s") == parse(Sample, {"words": other}, "s")
     assert hash(Sample()) == hash(parse(Sample, {}, "s"))
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        tuple[tuple[float, ...], ...], tuple[float, float], tuple, list[int], Path, int | str, tuple[int, ...] | None,
+        dict[str, float], Literal["a", "b"], Any,
+    ],
+)  # fmt: skip
+def test_a_type_that_no_word_can_spell_is_refused_before_any_value_is_read(kind: Any) -> None:
+    cls = make_dataclass("Odd", [("fine", int, knob(1, "fine")), ("odd", kind, knob(None, "odd"))], frozen=True)
+    for use in (lambda: parse(cls, {}, "odd"), lambda: describe(cls)):
+        with pytest.raises(BadInput, match=r"Odd\.odd: no setting can be of the type .* — declare it as bool, int"):
+            use()
 
 
 def test_an_unknown_setting_names_the_nearest_ones() -> None:

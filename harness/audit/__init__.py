@@ -20,9 +20,11 @@ from typing import TYPE_CHECKING, Any
 from harness.audit import checks
 from harness.audit.checks import Evidence
 from harness.audit.findings import Finding, from_note, once, refused
+from harness.data import media
 from harness.data.clips import SPLITS, Clip, Progress
 from harness.data.scan import Survey, hold_out, refusals, survey
 from harness.errors import BadInput
+from harness.protocol import Clips
 from harness.words import SHOWN
 
 if TYPE_CHECKING:
@@ -69,14 +71,19 @@ class Audit:
 
     @property
     def problems(self) -> list[Finding]:
-        return [finding for finding in self.findings if finding.mend]
+        """What stands in the way, refusals first."""
+        found = [finding for finding in self.findings if finding.gravity != "note"]
+        return sorted(found, key=lambda finding: finding.gravity == "problem")
 
     @property
     def remarks(self) -> list[Finding]:
-        return [finding for finding in self.findings if not finding.mend]
+        """What a run takes as it is, and how the copy was read."""
+        found = [finding for finding in self.findings if finding.gravity == "note"]
+        return sorted(found, key=lambda finding: not finding.mend)
 
     def as_json(self) -> dict[str, Any]:
-        """What `harness data check --json` prints."""
+        """What `harness data check --json` prints: under `problems` whatever has a mend, the gravest first."""
+        mendable = [remark for remark in self.remarks if remark.mend]
         return {
             "dataset": self.dataset,
             "root": str(self.root),
@@ -85,8 +92,8 @@ class Audit:
             "splits": self.splits,
             "holdout": self.holdout,
             "folds": {name: {"manifest": fold.manifest, "splits": _counts(fold)} for name, fold in self.folds.items()},
-            "problems": [finding.as_json() for finding in self.problems],
-            "remarks": [finding.as_json() for finding in self.remarks],
+            "problems": [finding.as_json() for finding in self.problems + mendable],
+            "remarks": [finding.as_json() for finding in self.remarks if not finding.mend],
         }
 
 
@@ -95,10 +102,10 @@ def audit(cls: type[Adapter], settings: Any, sections: Mapping[str, Any], progre
     root = cls.locate(settings)
     folds = look(cls, settings, root, progress)
     fold = next((fold for fold in folds if fold.labelled), folds[0])
-    frames = sections["clips"].frames
-    findings = [*_refusals(fold, sections), *fold.findings, *checks.run(evidence(fold, frames))]
-    findings += _of_folds([other for other in folds if other is not fold])
-    splits = _counts(fold, frames)
+    clips = sections["clips"]
+    findings = [*_refusals(fold, sections), *fold.findings, *checks.run(evidence(fold, clips))]
+    findings += _of_folds([other for other in folds if other is not fold], clips)
+    splits = _counts(fold, clips)
     named = {other.name: other for other in folds if other.name and other.labelled}
     holdout = _held_out(fold, sections["train"].holdout)
     return Audit(fold.adapter.name, root, fold, named, splits, holdout, once(findings))
@@ -130,6 +137,7 @@ def look(cls: type[Adapter], settings: Any, root: Path, progress: Progress) -> l
     """Every fold that the settings ask for, read; each medium is looked at once, whichever folds it is in."""
     from harness.datasets import folds_of
 
+    media.forget()
     folds = [read(cls(one, root), getattr(one, "fold", "")) for _, one in folds_of(cls, settings)]
     there: dict[str, Clip] = {clip.id: clip for fold in folds for clip in fold.present}
     if not there:
@@ -151,11 +159,12 @@ def read(adapter: Any, name: str) -> Fold:
     labelled = sorted(found.clips + found.absent, key=lambda clip: SPLITS.index(clip.split))
     ours = {"frame-count"}  # said by a check here, of videos too
     said = [note for note in adapter.notes + found.notes if note.kind not in ours]
-    notes = [from_note(note, found.befell.get(note, ())) for note in said]
+    befell = getattr(adapter, "befell", {}) | found.befell
+    notes = [from_note(note, befell.get(note, ())) for note in said]
     return Fold(name, adapter, labelled, found, notes)
 
 
-def evidence(fold: Fold, frames: int) -> Evidence:
+def evidence(fold: Fold, clips: Clips) -> Evidence:
     return Evidence(
         adapter=fold.adapter,
         classes=tuple(fold.adapter.classes),
@@ -164,7 +173,9 @@ def evidence(fold: Fold, frames: int) -> Evidence:
         labelled=fold.labelled,
         present=fold.present,
         has_boxes=fold.survey.has_boxes if fold.survey else fold.adapter.boxes is not None,
-        frames=frames,
+        frames=clips.frames,
+        spare=clips.max_absent,
+        skips=clips.unreadable == "skip",
         probes=fold.probes,
     )
 
@@ -196,29 +207,29 @@ def _listed_twice(labelled: Sequence[Clip]) -> list[Finding]:
     return [checks.about("split-leak", splits, twice, "listed in two splits", "keep each clip in one list only")]
 
 
-def _counts(fold: Fold, frames: int = 0) -> dict[str, dict[str, Any]]:
-    """The numbers of each split; `frames`: also those of the media."""
-    seen = evidence(fold, frames)
+def _counts(fold: Fold, clips: Clips | None = None) -> dict[str, dict[str, Any]]:
+    """The numbers of each split; with settings, also how many clips are shorter than these sample."""
+    seen = evidence(fold, clips or Clips())
     doubled = checks.duplicates(seen)
     there = {clip.id for clip in seen.present}
     splits = {}
     for split in seen.splits:
-        clips = seen.of(split)
-        labels = Counter(clip.label for clip in clips)
-        found = sum(clip.face is not None for clip in clips)
-        probed = [(clip, fold.probes[clip.id]) for clip in clips if clip.id in fold.probes]
+        of = seen.of(split)
+        labels = Counter(clip.label for clip in of)
+        found = sum(clip.face is not None for clip in of)
+        probed = [(clip, fold.probes[clip.id]) for clip in of if clip.id in fold.probes]
         splits[split] = {
-            "clips": len(clips),
+            "clips": len(of),
             "official": seen.official.get(split),
             "classes": {name: labels[label] for label, name in enumerate(seen.classes)},
-            "absent": sum(clip.id not in there for clip in clips) if fold.survey else None,
+            "absent": sum(clip.id not in there for clip in of) if fold.survey else None,
             "faces_found": found,
-            "faces_missing": len(clips) - found,
+            "faces_missing": len(of) - found,
             "unreadable": sum(bool(probe.error) for _, probe in probed),
             "duplicates": len(doubled.get(split, [])),
         }
-        if frames:
-            short = [clip for clip, probe in probed if not probe.error and checks.is_short(clip, probe, frames)]
+        if clips:
+            short = [clip for clip, probe in probed if not probe.error and checks.is_short(clip, probe, clips.frames)]
             splits[split]["short"] = len(short)
     return splits
 
@@ -232,26 +243,27 @@ def _held_out(fold: Fold, share: float) -> dict[str, int]:
     return {name: labels[label] for label, name in enumerate(fold.adapter.classes)}
 
 
-def _of_folds(folds: Sequence[Fold]) -> Iterator[Finding]:
+def _of_folds(folds: Sequence[Fold], clips: Clips) -> Iterator[Finding]:
     """What is said of the folds that are audited for their counts alone: the same of many in one."""
     said: dict[tuple[str, str], list[tuple[str, Finding]]] = {}
     for fold in folds:
-        for finding in _of_fold(fold):
+        for finding in _of_fold(fold, clips):
             said.setdefault((finding.kind, finding.where), []).append((fold.name, finding))
     for (kind, where), same in said.items():
         names = ", ".join(name for name, _ in same)
         messages = [f"fold {name}: {finding.message}" for name, finding in same]
         text = "; ".join(messages[:SHOWN]) + ("; …" if len(messages) > SHOWN else "")
-        count, clips = sum(finding.count for _, finding in same), tuple(id for _, f in same for id in f.clips)
-        yield Finding(kind, f"{where}, fold{'s' * (len(same) > 1)} {names}", text, same[0][1].mend, count, clips)
+        count, ids = sum(finding.count for _, finding in same), tuple(id for _, f in same for id in f.clips)
+        place, taken = f"{where}, fold{'s' * (len(same) > 1)} {names}", all(finding.taken for _, finding in same)
+        yield Finding(kind, place, text, same[0][1].mend, count, ids, taken)
 
 
-def _of_fold(fold: Fold) -> Iterator[Finding]:
+def _of_fold(fold: Fold, clips: Clips) -> Iterator[Finding]:
     for refusal in (finding for finding in fold.findings if finding.kind == "refused"):
         lacks_lists = Path(refusal.where).is_dir()  # else a file and its line are named
         yield dataclasses.replace(refusal, kind="fold-missing") if lacks_lists else refusal
     for check in (checks.splits_missing, checks.official_counts, checks.classes_missing):
-        yield from check(evidence(fold, 0))
+        yield from check(evidence(fold, clips))
 
 
 def _refusal(fold: Fold) -> tuple[str, str, str]:

@@ -1,7 +1,7 @@
 """The checks of an audit: each looks at the labelled clips and what was seen of their media, and yields findings.
 
-A check says what is wrong with how many clips and what to do about it. It never says so of a healthy copy: what
-can't be told apart from health (clips that merely look alike, say) is no check here.
+A check says what is wrong with how many clips and what to do about it, and whether a run takes it all the same. It
+never says so of a healthy copy: what can't be told apart from health (clips that merely look alike, say) is no check.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ class Evidence:
     present: Sequence[Clip]
     has_boxes: bool
     frames: int  # sampled from a clip by a run
+    spare: float  # share of a split that may be absent
+    skips: bool  # unreadable clips are left out
     probes: Mapping[str, Probe] = field(default_factory=dict)
 
     @property
@@ -87,7 +89,8 @@ def official_counts(evidence: Evidence) -> Iterator[Finding]:
         mend = "use the official lists, or report this as another split"
         mend += f" (official numbers: {evidence.official_note})" if evidence.official_note else ""
         count = sum(abs(n - told) for n, told in off.values())
-        yield Finding("official-count", ", ".join(off), "; ".join(each), mend, count)
+        few = all(abs(n - told) <= evidence.spare * told for n, told in off.values())
+        yield Finding("official-count", ", ".join(off), "; ".join(each), mend, count, taken=few)
 
 
 def classes_missing(evidence: Evidence) -> Iterator[Finding]:
@@ -136,9 +139,13 @@ def faces_missing(evidence: Evidence) -> Iterator[Finding]:
     near = boxes.neighbours() if boxes else ""
     ids = tuple(clip.id for clip in missing)
     text = f"{len(missing):,} of {plural(len(evidence.labelled), 'labelled clip')} have no face box: {some(ids)}"
+    label, most = Counter(clip.label for clip in missing).most_common(1)[0]
+    if 1 < len(missing) < 2 * most:
+        all_of = sum(clip.label == label for clip in evidence.labelled)
+        text += f"; most of them are {evidence.classes[label]}, {most:,} of its {all_of:,}"
     mend = "give boxes for them; else face.missing says what stands in for the face"
     place = str(boxes.file) if boxes else evidence.name
-    yield Finding("face-missing", place, text + (f"; {near}" if near else ""), mend, len(missing), ids)
+    yield Finding("face-missing", place, text + (f"; {near}" if near else ""), mend, len(missing), ids, taken=True)
 
 
 def faces_outside(evidence: Evidence) -> Iterator[Finding]:
@@ -174,11 +181,13 @@ def unreadable(evidence: Evidence) -> Iterator[Finding]:
     root = f"{evidence.adapter.root}/"
     seen = [(clip, evidence.probes[clip.id]) for clip in evidence.present if clip.id in evidence.probes]
     broken = [(clip, probe.error.replace(root, "")) for clip, probe in seen if probe.error]
-    mend = "copy the file again, or set clips.unreadable = skip"
+    skips = evidence.skips
+    mend = "copy the file again" + ("" if skips else ", or set clips.unreadable = skip")
     for clip, error in broken[:UNREADABLE_SHOWN]:
-        yield Finding("unreadable-clip", clip.media, f"{clip.id} of {clip.split}: {error}", mend, 1, (clip.id,))
+        message = f"{clip.id} of {clip.split}: {error}"
+        yield Finding("unreadable-clip", clip.media, message, mend, 1, (clip.id,), taken=skips)
     if rest := [clip for clip, _ in broken[UNREADABLE_SHOWN:]]:
-        yield about("unreadable-clip", evidence.name, rest, "these can't be read either", mend)
+        yield about("unreadable-clip", evidence.name, rest, "these can't be read either", mend, taken=skips)
 
 
 def short_clips(evidence: Evidence) -> Iterator[Finding]:
@@ -188,7 +197,7 @@ def short_clips(evidence: Evidence) -> Iterator[Finding]:
         fewest = min(evidence.probes[clip.id].frames for clip in short)
         message = f"fewer than {evidence.frames} frames (the shortest has {fewest}), so some are used again"
         mend = "set clips.frames lower, or keep it: every frame is used, in order, some of them again"
-        yield about("short-clip", evidence.name, short, message, mend)
+        yield about("short-clip", evidence.name, short, message, mend, taken=True)
 
 
 def is_short(clip: Clip, probe: Probe, frames: int) -> bool:
@@ -204,7 +213,8 @@ def frame_counts(evidence: Evidence) -> Iterator[Finding]:
         named = ", ".join(f"{clip.id} has {there}, not {clip.frames}" for clip, there in wrong[:SHOWN])
         message = f"{plural(len(wrong), 'clip')} of another length than listed{all_over}: {named}"
         mend = "use the media that the list was made for, or a list of these: the true count is what is sampled"
-        yield Finding("frame-count", evidence.name, message, mend, len(wrong), tuple(clip.id for clip, _ in wrong))
+        ids = tuple(clip.id for clip, _ in wrong)
+        yield Finding("frame-count", evidence.name, message, mend, len(wrong), ids, taken=True)
 
 
 def same_content(evidence: Evidence) -> Iterator[Finding]:

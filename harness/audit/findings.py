@@ -3,34 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.data.clips import Clip, Note
 from harness.errors import BadInput
 from harness.words import plural, some
 
+TAKEN = {"label-without-video", "video-without-label"}  # notes of what a run takes; past its limits it is `refused`
+
 
 @dataclass(frozen=True, slots=True)
 class Finding(Note):
-    """A note that knows which clips it befell, so that they can be shown. With a mend it is a problem."""
+    """A note that knows which clips it befell, so that they can be shown."""
 
     clips: tuple[str, ...] = ()
+    taken: bool = False  # by a run, as it is and within its limits
+
+    @property
+    def gravity(self) -> str:
+        """What a run refuses; what it takes though it should be mended first; what is only to be known."""
+        if self.kind == "refused":
+            return "refused"
+        return "problem" if self.mend and not self.taken else "note"
 
     def as_json(self) -> dict[str, object]:
         plain = {"kind": self.kind, "where": self.where, "message": self.message, "mend": self.mend}
-        return {**plain, "count": self.count, "clips": list(dict.fromkeys(self.clips))}
+        return {**plain, "count": self.count, "clips": list(dict.fromkeys(self.clips)), "gravity": self.gravity}
 
 
-def about(kind: str, where: str, clips: Sequence[Clip], message: str, mend: str = "") -> Finding:
+def about(kind: str, where: str, clips: Sequence[Clip], message: str, mend: str = "", taken: bool = False) -> Finding:
     """A finding on clips: how many they are, what befell them, and three of them by name."""
     text = f"{plural(len(clips), 'clip')}: {message}: {some(clip.id for clip in clips)}"
-    return Finding(kind, where, text, mend, len(clips), tuple(clip.id for clip in clips))
+    return Finding(kind, where, text, mend, len(clips), tuple(clip.id for clip in clips), taken)
 
 
 def from_note(note: Note, clips: tuple[str, ...] = ()) -> Finding:
     """A note of the adapter or the survey, with its count in the words, which a note's message leaves out."""
     message = note.message if note.count < 2 else f"{note.message} ({note.count:,} in all)"
-    return Finding(note.kind, note.where, message, note.mend, note.count, clips)
+    return Finding(note.kind, note.where, message, note.mend, note.count, clips, note.kind in TAKEN)
 
 
 def refused(error: BadInput) -> Finding:
@@ -40,13 +50,13 @@ def refused(error: BadInput) -> Finding:
 
 def once(findings: Sequence[Finding]) -> list[Finding]:
     """One finding for each kind and place: the same said twice is said once, different words are joined."""
-    kept: dict[tuple[str, str, bool], Finding] = {}
+    kept: dict[tuple[str, str, str], Finding] = {}
     for finding in findings:
-        key = finding.kind, finding.where, bool(finding.mend)
+        key = finding.kind, finding.where, finding.gravity
         before = kept.get(key)
         if before is None:
             kept[key] = finding
         elif finding.message not in before.message:
             message, clips = f"{before.message}; {finding.message}", before.clips + finding.clips
-            kept[key] = Finding(*key[:2], message, before.mend, before.count + finding.count, clips)
+            kept[key] = replace(before, message=message, count=before.count + finding.count, clips=clips)
     return list(kept.values())

@@ -32,7 +32,7 @@ def page(audit: Audit, sections: Any) -> str:
         f"<p class=quiet>manifest {_e(audit.fold.manifest or 'none')} · harness {__version__}</p></header>",
         f"<div class=top><section><h2>Counts</h2>{_table(audit)}</section><section>",
         *_findings("Problems", problems),
-        *_findings("How it was read", audit.remarks),
+        *_findings("Remarks", audit.remarks),
         "</section></div>",
         *_clips(audit, sections),
     ]

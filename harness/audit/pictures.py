@@ -63,7 +63,7 @@ def choose(audit: Audit) -> tuple[Choice, dict[str, tuple[str, ...]]]:
     there = {clip.id: clip for clip in audit.fold.present}
     kinds: dict[str, dict[str, None]] = {}
     choice, chosen = Choice(), dict[str, Clip]()
-    for problem in audit.problems:
+    for problem in [*audit.problems, *(remark for remark in audit.remarks if remark.mend)]:
         here = [id for id in dict.fromkeys(problem.clips) if id in there]
         for id in here:
             kinds.setdefault(id, {})[problem.kind] = None

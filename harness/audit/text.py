@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Iterator
 
 from tabulate import tabulate
 
 from harness.audit import Audit
 from harness.audit.findings import Finding
-from harness.words import plural, printable
-
-WIDTH = 110
+from harness.data.clips import SPLITS
+from harness.words import plural, printable, wrapped
 
 
 def text(audit: Audit) -> str:
@@ -25,7 +23,7 @@ def text(audit: Audit) -> str:
     for number, problem in enumerate(problems, start=1):
         lines += _finding(f"{number:>3}. ", problem)
     if audit.remarks:
-        lines += ["", "how it was read:"]
+        lines += ["", "remarks:"]
         for remark in audit.remarks:
             lines += _finding("  - ", remark)
     return printable("\n".join(lines))
@@ -79,7 +77,7 @@ def _fold_lines(audit: Audit) -> Iterator[str]:
     if audit.folds:
         yield ""
     for name, fold in audit.folds.items():
-        sizes = {split: sum(clip.split == split for clip in fold.labelled) for split in ("train", "val", "test")}
+        sizes = {split: sum(clip.split == split for clip in fold.labelled) for split in SPLITS}
         told = ", ".join(f"{split} {size:,}" for split, size in sizes.items() if size)
         yield f"fold {name}: {told}" + (f"; manifest {fold.manifest}" if fold.manifest else "")
 
@@ -89,9 +87,3 @@ def _finding(lead: str, finding: Finding) -> Iterable[str]:
     yield from wrapped(f"{finding.kind} ({finding.where}): {finding.message}", lead, indent)
     if finding.mend:
         yield from wrapped(f"→ {finding.mend}", indent + "   ", indent + "     ")
-
-
-def wrapped(text: str, first: str, rest: str) -> list[str]:
-    return textwrap.wrap(
-        text, WIDTH, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
-    )

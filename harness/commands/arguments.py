@@ -7,7 +7,6 @@ import hashlib
 import json
 import re
 import shlex
-import sys
 from typing import TYPE_CHECKING, Any
 
 from harness import shipped
@@ -35,6 +34,51 @@ def selectors(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--tiny", action="store_true", help="smoke test: one seed, one short epoch, a few clips a class")
     runs(parser)
     plugin(parser)
+
+
+def training(parser: argparse.ArgumentParser) -> None:
+    """What to train, and how."""
+    selectors(parser)
+    placements = ("auto", "pair", "data")
+    parser.add_argument(
+        "--placement",
+        choices=placements,
+        default="auto",
+        help="pair: a process trains its own runs; data: all train one run (default auto)",
+    )
+    parser.add_argument(
+        "--workers",
+        default="auto",
+        type=_worker_count,
+        metavar="N|auto",
+        help="processes that claim runs, per launched process (default auto)",
+    )
+    parser.add_argument(
+        "--on-alarm",
+        choices=("warn", "stop"),
+        default="warn",
+        help="when a sentinel finds an error: go on and mark the run, or end it (default warn)",
+    )
+    parser.add_argument(
+        "--save-every",
+        default=60.0,
+        type=_seconds,
+        metavar="SECONDS",
+        help="between two checkpoints; more where saving takes over 5 %% of the time (default 60; 0: after each step)",
+    )
+    parser.add_argument(
+        "--save-model",
+        action="store_true",
+        help="keep each run's trained weights; a run done without them is trained again for them, its result stays",
+    )
+    parser.add_argument(
+        "--track",
+        default="",
+        type=words,
+        metavar="A,B",
+        help="tell each run's epochs to tensorboard, wandb, trackio, mlflow (default: to none)",
+    )
+    parser.add_argument("--out", metavar="DIR", help="leaderboard folder (default leaderboards/<grid name>)")
 
 
 def runs(parser: argparse.ArgumentParser) -> None:
@@ -74,24 +118,14 @@ def grid_of(arguments: argparse.Namespace) -> Any:
     numbers = [int(seed) for seed in seeds]
     if arguments.grid:
         return grid.load(arguments.grid, arguments.set, tiny=arguments.tiny).select(datasets, methods, numbers)
-    if not (datasets and methods):
+    if not (datasets or methods):
         raise BadInput("harness", "nothing selected", "give --grid, or --datasets and --methods")
+    if not (datasets and methods):
+        lacking, example = ("--methods", "prompt,prompt+ldl") if datasets else ("--datasets", "caer")
+        raise BadInput(lacking, "is missing", f"add {lacking} {example}, or name a grid file with --grid")
     raw = {"datasets": datasets, "methods": methods, "seeds": numbers or [0]}
     name = "selection-" + hashlib.sha256(json.dumps(raw).encode()).hexdigest()[:6]
     return grid.build(name, raw, arguments.set, tiny=arguments.tiny)
-
-
-def stored_plan(store: Store, grid: str) -> dict[str, Any]:
-    """The plan that a new one is about to replace; empty where there is none, or none that can be read."""
-    from harness.files import Damaged
-
-    try:
-        return store.read_plan(grid)
-    except Damaged as error:
-        print(f"planned anew: {error}", file=sys.stderr)
-    except BadInput:  # never planned
-        pass
-    return {}
 
 
 def command_line(arguments: argparse.Namespace) -> str:
@@ -124,3 +158,15 @@ def methods_in(text: str) -> list[str]:
             start = position + 1
     found.append(text[start:].strip())  # what an unclosed bracket swallowed: the grammar will complain
     return [word for word in found if word]
+
+
+def _worker_count(text: str) -> str:
+    if text != "auto" and not re.fullmatch("[1-9][0-9]{0,3}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a number from 1 nor auto")
+    return text
+
+
+def _seconds(text: str) -> float:
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 0")
+    return float(text)

@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.commands import Add
 from harness.data import cupboard
-from harness.model.weights import cache_folder
+from harness.variables import cache_folder
 from harness.words import storage
 
 _UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}

@@ -7,6 +7,7 @@ import json
 import os
 from typing import Any
 
+from harness import config
 from harness.commands import Add
 from harness.commands.arguments import plugin
 from harness.commands.examples import teach
@@ -19,7 +20,7 @@ def declare(add: Add) -> None:
     for name, function, help in (("set", put, "write a setting"), ("unset", drop, "take one out again")):
         kind = kinds.add_parser(name, help=help, description=f"{help[0].upper()}{help[1:]} (of the user file).")
         kind.set_defaults(command=function)
-        kind.add_argument("key", metavar="KEY", help="runs, or data.NAME.root (annotations, faces, bodies)")
+        kind.add_argument("key", metavar="KEY", help=f"runs, or data.NAME.{'|'.join(config.PLACES)}")
         if function is put:
             kind.add_argument("value", metavar="PLACE", help="a folder or file")
         plugin(kind)
@@ -27,7 +28,7 @@ def declare(add: Add) -> None:
 
 
 def show(arguments: argparse.Namespace, argv: list[str]) -> int:
-    from harness import config, plugins
+    from harness import plugins
 
     rows = _in_effect()
     if arguments.json:
@@ -44,16 +45,15 @@ def show(arguments: argparse.Namespace, argv: list[str]) -> int:
 
 
 def put(arguments: argparse.Namespace, argv: list[str]) -> int:
-    from harness import config
-
     value = config.put(arguments.key, arguments.value)
     print(f"{arguments.key} = {value} in {config.path()}")
+    dataset = "" if arguments.key == "runs" else arguments.key.split(".")[1]
+    if dataset and not config.load().data[dataset].get("root"):
+        print(f"without effect until data.{dataset}.root is set, to whose copy it belongs")
     return 0
 
 
 def drop(arguments: argparse.Namespace, argv: list[str]) -> int:
-    from harness import config
-
     config.drop(arguments.key)
     print(f"{arguments.key} is no longer set in {config.path()}")
     return 0
@@ -61,8 +61,7 @@ def drop(arguments: argparse.Namespace, argv: list[str]) -> int:
 
 def _in_effect() -> list[dict[str, Any]]:
     """Settings of the machine, their values, and where these come from."""
-    from harness import config, variables
-    from harness.model.weights import cache_folder
+    from harness import variables
 
     known, set_now = config.load(), variables.in_effect()
     found = [("runs", config.runs(), str(known.file) if known.runs else "default")]
@@ -70,7 +69,7 @@ def _in_effect() -> list[dict[str, Any]]:
         source = str(known.file) if places.get("root") else f"{known.file}, without effect: data.{name}.root is not set"
         found += [(f"data.{name}.{key}", places[key], source) for key in config.PLACES if key in places]
     cache, hub = ("HARNESS_CACHE", "XDG_CACHE_HOME"), ("HF_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME")
-    for key, place, names in (("cache", cache_folder(), cache), ("hub", variables.hub_folder(), hub)):
+    for key, place, names in (("cache", variables.cache_folder(), cache), ("hub", variables.hub_folder(), hub)):
         found.append((key, str(place), next((name for name in names if os.environ.get(name)), "default")))
     found += [(name, value, "environment") for name, value in set_now.items()]
     return [{"setting": key, "value": value, "from": origin} for key, value, origin in found]

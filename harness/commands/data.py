@@ -68,12 +68,17 @@ def check(arguments: argparse.Namespace, argv: list[str]) -> int:
 def write(arguments: argparse.Namespace, argv: list[str]) -> int:
     """Refuses what a run would refuse: a manifest speaks of a copy that can be trained on."""
     from harness import audit
+    from harness.words import plural, printable, some
 
     out = _writable(arguments.out)
     cls, settings, _ = _opened(arguments)
     with _bar() as progress:
         manifest = audit.manifest_of(cls, settings, progress)
     manifest.write(out)
+    unread = [entry.id for entry in manifest.entries if not entry.content]
+    if unread:
+        told = f"{plural(len(unread), 'clip')} can't be read (`harness data check` says why): {some(unread)}"
+        print(printable(told), file=sys.stderr)
     print(f"manifest of {len(manifest.entries):,} clips, {manifest.hash}: {out}")
     return 0
 

@@ -90,7 +90,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {  # by command: what to type
         ("harness export ldl-prompt-s0 --runs old-runs --out exported", "a run of another store"),
     ),
     "new": (
-        ("harness new method my-loss", "a package with one component, its test and a grid"),
+        ("harness new method my-loss", "a package with one component, its settings and tests"),
         ("harness new dataset my-set --out ~/code", "the same with a data set, elsewhere"),
     ),
     "check": (

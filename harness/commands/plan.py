@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import sys
 
 from harness.commands import Add, watch
-from harness.commands.arguments import command_line, grid_of, selectors, stored_plan
+from harness.commands.arguments import command_line, grid_of, selectors
 
 
 def declare(add: Add) -> None:
@@ -22,6 +21,7 @@ def declare(add: Add) -> None:
 def plan(arguments: argparse.Namespace, argv: list[str]) -> int:
     grid = grid_of(arguments)
     from harness import plan as planning
+    from harness.commands.course import stored_plan, tell_lost
     from harness.plan import outlook, seeds
     from harness.store import Store
 
@@ -30,14 +30,13 @@ def plan(arguments: argparse.Namespace, argv: list[str]) -> int:
     grid, ruled = seeds.carried(grid, stored)
     if arguments.seeds:
         grid = dataclasses.replace(grid, selected=chosen)  # without the seeds that were added
-    if gone := seeds.lost(stored, grid, bool(ruled)):
-        print(gone, file=sys.stderr)
+    tell_lost(stored, grid, ruled=bool(ruled))
     resolved = planning.plan(grid)
     planned = planning.as_json(resolved, store, command_line(arguments)) | ruled
     store.write_plan(grid.name, planned)
     if arguments.watch:
-        seen = argparse.Namespace(runs=arguments.runs, grid=f"{grid.name}.toml", once=False, json=False)
-        return watch.watch(seen, argv)
+        watch.follow(store, grid.name)
+        return 0
     detectable = seeds.outlook(store, planned)
     selected = {run.run_id for run in resolved.runs if run.wanted}
     planned["runs"] = [row for row in planned["runs"] if row["run_id"] in selected]

@@ -35,8 +35,10 @@ def predict(arguments: argparse.Namespace, argv: list[str]) -> int:
     from harness.files import writable
     from harness.trained.export import load
 
-    if len(arguments.videos) > 1 and (arguments.face or arguments.body):
-        raise BadInput("--face", f"is one box, and there are {len(arguments.videos)} videos", "give one at a time")
+    for option in ("face", "body"):
+        if len(arguments.videos) > 1 and getattr(arguments, option):
+            what = f"is one box, and there are {len(arguments.videos)} videos"
+            raise BadInput(f"--{option}", what, "give one video at a time")
     out = writable(arguments.out) if arguments.out else None
     classifier = load(arguments.run, arguments.runs)
     found = [classifier.predict(video, arguments.face, arguments.body) for video in arguments.videos]

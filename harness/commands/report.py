@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from harness import shipped
 from harness.commands import Add
 from harness.commands.arguments import stores, stores_of
+from harness.errors import BadInput
 
 
 def declare(add: Add) -> None:
@@ -19,7 +21,7 @@ def declare(add: Add) -> None:
         metavar="FILE",
         help="only this grid's runs, with its factors (default: all runs)",
     )
-    parser.add_argument("--out", required=True, metavar="DIR", help="folder to write")
+    parser.add_argument("--out", metavar="DIR", help="folder to write (default with --grid: leaderboards/<its name>)")
 
 
 def report(arguments: argparse.Namespace, argv: list[str]) -> int:
@@ -28,5 +30,11 @@ def report(arguments: argparse.Namespace, argv: list[str]) -> int:
     from harness.store.onlooker import named
 
     grid = named(arguments.grid) if arguments.grid else None
-    print(f"leaderboard: {write(stores_of(arguments), grid, writable(arguments.out))}")
+    if not (grid or arguments.out):
+        raise BadInput("--out", "is missing", "give a folder for the leaderboard of all runs, or --grid for one grid's")
+    for place in arguments.stores:
+        if len(arguments.stores) > 1 and not Path(place).is_dir():  # one alone is told that it holds no runs
+            raise BadInput("--runs", f"no store {place}", "give the folder of a store")
+    out = writable(arguments.out or Path("leaderboards", grid or ""))
+    print(f"leaderboard: {write(stores_of(arguments), grid, out)}")
     return 0

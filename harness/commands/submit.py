@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import errno
 import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.commands import Add
-from harness.commands.arguments import command_line, grid_of, runs
-from harness.commands.run import training
-from harness.errors import BadInput
+from harness.commands.arguments import command_line, grid_of, runs, training
+from harness.errors import BadInput, Unwritable, nearest
 from harness.words import plural
 
 if TYPE_CHECKING:
@@ -20,10 +21,15 @@ if TYPE_CHECKING:
     from harness.store import Store
 
 
+_ROOM, _FILE = "make room", "a file is where a folder should be: move it away"
+_MENDS = {errno.ENOSPC: _ROOM, errno.EDQUOT: _ROOM, errno.ENOTDIR: _FILE, errno.EEXIST: _FILE}
+
+
 def declare(add: Add) -> None:
     parser = add("submit", submit, "the same grid as jobs of a SLURM cluster")
     training(parser)
     _of_the_cluster(parser)
+    parser.add_argument("--until", default="", help=argparse.SUPPRESS)  # refused, with a reason
     parser = add("cancel", cancel, "take what was submitted for a store out of SLURM's queue; runs are saved first")
     runs(parser)
     parser.add_argument("--grid", metavar="FILE", help="only the jobs of this grid file or name (default: all)")
@@ -37,9 +43,13 @@ def _of_the_cluster(parser: argparse.ArgumentParser) -> None:
 
 
 def submit(arguments: argparse.Namespace, argv: list[str]) -> int:
+    if arguments.until:
+        mend = "write more seeds into the grid file and submit it again, or add them with `harness run --until`"
+        raise BadInput("--until", "jobs of a cluster can't add seeds", mend)
     grid = grid_of(arguments)
     from harness import plan as planning
-    from harness import slurm
+    from harness import shipped, slurm
+    from harness.commands.course import stored_plan, tell_lost
     from harness.files import writable
     from harness.schedule import submit as submitting
     from harness.store import Store
@@ -54,14 +64,20 @@ def submit(arguments: argparse.Namespace, argv: list[str]) -> int:
     if not (todo := resolved.todo(store)):
         print(f"all runs are done; their leaderboard: {shlex.join(['harness', *report])}")
         return 0
-    slurm.require()
-    store.write_plan(grid.name, record)
+    slurm.require("sbatch")
+    tell_lost(stored_plan(store, grid.name), grid, ruled=False)
+    _tell_queued(store, grid.name, arguments.runs)
     words = ["run", *_others(argv)]
-    if arguments.grid:
-        words += ["--grid", str(submitting.frozen(Path(arguments.grid), store))]
-    words += ["--runs", str(store.root.absolute())]
-    words = submitting.command(words, asked, arguments.placement, arguments.workers)
-    submission = submitting.submit(grid.name, todo, store, asked, words, report)
+    try:
+        store.write_plan(grid.name, record)
+        if arguments.grid:
+            words += ["--grid", str(submitting.frozen(Path(shipped.found(arguments.grid)), store))]
+        words += ["--runs", str(store.root.absolute())]
+        words = submitting.command(words, asked, arguments.placement, arguments.workers)
+        submission = submitting.submit(grid.name, todo, store, asked, words, report)
+    except Unwritable as error:  # no run is cut off by it
+        mend = _MENDS.get(error.errno or 0, "give a --runs where files can be written")
+        raise BadInput(error.filename, f"can't be written ({error.strerror})", mend) from error
     print(_told(submission, len(todo), arguments.runs, out))
     return 0
 
@@ -70,14 +86,27 @@ def cancel(arguments: argparse.Namespace, argv: list[str]) -> int:
     from harness import slurm
     from harness.store import Store, onlooker
 
-    slurm.require()
-    grid = onlooker.named(arguments.grid) if arguments.grid else None
-    cancelled = list(slurm.cancel_waiting(Store(arguments.runs).root, grid))
-    for submission, jobs in cancelled:
+    slurm.require("scancel")
+    root, grid = Store(arguments.runs).root, onlooker.named(arguments.grid) if arguments.grid else None
+    known = {each.grid for each in slurm.submissions(root)}
+    if grid and grid not in known:
+        raise BadInput(arguments.grid, f"no grid of this name was submitted for {arguments.runs}", nearest(grid, known))
+    waiting = slurm.in_queue(root, grid)
+    for submission, jobs in waiting:
+        slurm.cancel(jobs)
         print(f"cancelled, grid {submission.grid}: {plural(len(jobs), 'job')} ({', '.join(jobs)})")
-    if not cancelled:
+    if not waiting:
         print(f"no job of {grid or 'any grid'} in {arguments.runs} is in the queue")
     return 0
+
+
+def _tell_queued(store: Store, grid: str, runs: str) -> None:
+    """Says which jobs of an earlier submission train along."""
+    from harness import slurm
+
+    for _, jobs in slurm.in_queue(store.root, grid):
+        told = f"note: {plural(len(jobs), 'job')} of an earlier submission still in the queue ({', '.join(jobs)})"
+        print(f"{told}, which train the same grid; `{_stop(grid, runs)}` stops these and the new ones", file=sys.stderr)
 
 
 def _check_weights(plan: Plan, store: Store, command: str) -> None:
@@ -117,7 +146,11 @@ def _told(submission: Submission, todo: int, runs: str, out: Path) -> str:
             f"  {jobs['training']:>8}  trains",
             f"  {jobs['leaderboard']:>8}  writes {out}",
             f"watch:  {shlex.join(['harness', 'watch', '--grid', submission.grid, '--runs', runs])}",
-            f"logs:   {runs}/slurm/{jobs['training']}_*.out",
-            f"stop:   {shlex.join(['harness', 'cancel', '--grid', submission.grid, '--runs', runs])}",
+            f"logs:   {runs}/slurm/{{{','.join(jobs.values())}}}_*.out",
+            f"stop:   {_stop(submission.grid, runs)}",
         ]
     )
+
+
+def _stop(grid: str, runs: str) -> str:
+    return shlex.join(["harness", "cancel", "--grid", grid, "--runs", runs])

@@ -40,6 +40,8 @@ def verify(arguments: argparse.Namespace, argv: list[str]) -> int:
 def _lines(found: Mapping[str, Any]) -> Iterator[str]:
     from tabulate import tabulate
 
+    from harness.verify import ANOTHER, EXACT, UNKNOWN, WITHIN
+
     rows = found["verified"]
     table = [[row["dataset"], row["run_id"], row["verdict"], *_measured(row)] for row in rows]
     titles = ["data set", "run", "verdict", "score off by", "predicted otherwise", "features", "machine"]
@@ -51,7 +53,7 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
     yield from _environment(rows)
     if any(row["features"] == "cache" for row in rows):
         yield "features came from the cache: an empty folder as HARNESS_CACHE has them made anew"
-    if any(row["machine"] in ("another type", "unknown") for row in rows):
+    if any(row["machine"] in (ANOTHER, UNKNOWN) for row in rows):
         most = found["tolerance"]
         yield (
             f"tolerance between types of machines: {100 * most['flips']:g} % of the clips predicted otherwise, "
@@ -64,19 +66,21 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
     if not found["wrong"]:
         board = ", and so does the leaderboard" if found["kind"] == "leaderboard" else ""
         yield f"the store tells the scores of its predictions ({plural(found['runs'], 'run')}){board}"
-    good = sum(row["verdict"] in ("exact", "within tolerance") for row in rows)
-    exact = sum(row["verdict"] == "exact" for row in rows)
+    good = sum(row["verdict"] in (EXACT, WITHIN) for row in rows)
+    exact = sum(row["verdict"] == EXACT for row in rows)
     yield f"harness: {good} of {plural(len(rows), 'run')} trained again agree, {exact} to the last bit"
 
 
 def _environment(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """What differs in the environments, for all runs together."""
+    from harness.compare.agreement import ABSENT
+
     found: dict[tuple[str, str, str], int] = Counter(
         (key, before, now) for row in rows for key, (before, now) in row["environment"].items()
     )
     for (key, before, now), count in found.items():
         of = f" ({count} of {len(rows)} runs)" if count < len(rows) else ""
-        yield f"environment: {key} {'not stored' if before == '–' else before}, now {now}{of}"
+        yield f"environment: {key} {'not stored' if before == ABSENT else before}, now {now}{of}"
 
 
 def _measured(row: Mapping[str, Any]) -> list[str]:

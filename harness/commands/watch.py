@@ -6,6 +6,7 @@ import argparse
 import json
 import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,9 +15,10 @@ from typing import TYPE_CHECKING
 from harness.commands import Add
 from harness.commands.arguments import runs
 from harness.terminal import paint
-from harness.words import plural, printable
+from harness.words import duration, plural, printable
 
 if TYPE_CHECKING:
+    from harness.store import Store
     from harness.store.onlooker import Look, Onlooker
 
 EVERY = 2.0  # seconds between two looks
@@ -41,17 +43,23 @@ def watch(arguments: argparse.Namespace, argv: list[str]) -> int:
 
     store = Store(arguments.runs)
     grid = onlooker.named(arguments.grid) if arguments.grid else onlooker.latest(store)
-    looking = onlooker.Onlooker(store, grid)
     if arguments.json:
-        print(json.dumps(looking.look().as_json(), indent=2))
+        print(json.dumps(onlooker.Onlooker(store, grid).look().as_json(), indent=2))
     elif arguments.once:
-        print("\n".join(page(looking.look())))
+        print("\n".join(page(onlooker.Onlooker(store, grid).look())))
     else:
-        try:
-            (_live if sys.stdout.isatty() else _lines)(looking, time.sleep)
-        except KeyboardInterrupt:  # whoever watches may stop: nothing is interrupted by that
-            print()
+        follow(store, grid)
     return 0
+
+
+def follow(store: Store, grid: str) -> None:
+    """Shows a grid of the store until it is over, or the user has seen enough."""
+    from harness.store.onlooker import Onlooker
+
+    try:
+        (_live if sys.stdout.isatty() else _lines)(Onlooker(store, grid), time.sleep)
+    except KeyboardInterrupt:  # whoever watches may stop: nothing is interrupted by that
+        print()
 
 
 def _live(looking: Onlooker, sleep: Callable[[float], None]) -> None:
@@ -68,6 +76,8 @@ def _live(looking: Onlooker, sleep: Callable[[float], None]) -> None:
 
 def _lines(looking: Onlooker, sleep: Callable[[float], None]) -> None:
     """Where nobody can repaint: the page once, then a line for what ends and for what sentinels find."""
+    from harness.store.onlooker import DONE
+
     look = looking.look()
     print("\n".join(page(look)), flush=True)
     told = {*_news(look)}
@@ -76,7 +86,7 @@ def _lines(looking: Onlooker, sleep: Callable[[float], None]) -> None:
         fresh = [line for line in _news(look) if line not in told]
         told.update(fresh)
         for line in fresh:
-            print(f"[{look.count('done')}/{look.runs}] {line}", flush=True)
+            print(f"[{look.count(DONE)}/{look.runs}] {line}", flush=True)
 
 
 def _next(looking: Onlooker, sleep: Callable[[float], None]) -> Look:
@@ -116,7 +126,7 @@ def page(look: Look) -> list[str]:
     if look.working:
         lines += ["", "at work", *(_cut(line, width) for line in _working(look))]
     if look.jobs or look.trouble:
-        lines += ["", "jobs", *(_cut(line, width) for line in _jobs(look))]
+        lines += ["", "jobs", *(_cut(line, width) for line in _jobs(look, width))]
     if look.alarms:
         lines += ["", "alarms"]
     for alarm in look.alarms[-ALARMS:]:
@@ -132,21 +142,30 @@ def _summary(look: Look) -> Iterator[str]:
     words += [paint(f"{look.count(FAILED)} failed", "red")] if look.count(FAILED) else []
     words += [] if look.over else [f"{look.count(WORKING) or 'none'} at work"]
     yield ", ".join(words)
-    if not look.over:
-        left = "time left: unknown until an epoch is done" if look.left is None else f"about {duration(look.left)} left"
-        yield left + ("" if look.working else " for one worker; `harness run` goes on")
+    if look.trained and not look.over:
+        yield "no run is left to train; the leaderboard may still be written"
+    elif not look.over:
+        left = "time left: unknown until an epoch is done"
+        if look.left is not None:
+            left = f"about {duration(look.left)} left" + ("" if look.working else " for one worker")
+        nobody = "; no job trains yet" if look.queued else "; `harness run` goes on"
+        yield left + ("" if look.working else nobody)
 
 
 def _bar(counts: dict[str, int]) -> str:
+    from harness.store.onlooker import DONE, FAILED
+
     total = max(sum(counts.values()), 1)
-    done, failed = (round(BAR * counts[state] / total) for state in ("done", "failed"))
+    done, failed = (round(BAR * counts[state] / total) for state in (DONE, FAILED))
     rest = BAR - done - failed
     return paint("█" * done, "green") + paint("█" * failed, "red") + paint("░" * rest, "grey")
 
 
 def _counted(counts: dict[str, int]) -> str:
-    others = [f"{counts[state]} {state}" for state in ("failed", "working", "begun") if counts[state]]
-    return ", ".join([f"{counts['done']} of {sum(counts.values())}", *others])
+    from harness.store.onlooker import BEGUN, DONE, FAILED, WORKING
+
+    others = [f"{counts[state]} {state}" for state in (FAILED, WORKING, BEGUN) if counts[state]]
+    return ", ".join([f"{counts[DONE]} of {sum(counts.values())}", *others])
 
 
 def _working(look: Look) -> Iterator[str]:
@@ -161,9 +180,16 @@ def _working(look: Look) -> Iterator[str]:
         yield f"  {run.name:<{names}}  epoch {run.epoch:>2} of {run.epochs}  {last}  {sparkline(run.curve)}"
 
 
-def _jobs(look: Look) -> Iterator[str]:
+def _jobs(look: Look, width: int) -> Iterator[str]:
+    from harness import slurm
+
     for job in look.jobs:
         yield f"  {job.number} ({job.does}): " + ", ".join(f"{count} {state}" for state, count in job.tasks.items())
+        if slurm.impossible(job.tasks):
+            yield "    will not start: `harness cancel`, then ask for less in [slurm] (limits: `sinfo`)"
+        if job.log:
+            yield f"    {job.log}"
+            yield from textwrap.wrap(printable(job.said), width, initial_indent="    ", subsequent_indent="      ")
     if look.trouble:
         yield f"  {_unasked(look)}"
 
@@ -175,11 +201,3 @@ def _unasked(look: Look) -> str:
 def _cut(line: str, width: int) -> str:
     line = printable(line)
     return line if len(line) <= width else line[: width - 1] + "…"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them: `45 s`, `12 min`, `3 h 20 min`."""
-    minutes = round(seconds / 60)
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

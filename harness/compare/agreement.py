@@ -17,6 +17,8 @@ import numpy as np
 from harness import scores
 from harness.errors import BadInput
 from harness.store import Record
+from harness.store.flat import leaves
+from harness.words import plural
 
 METRICS = (scores.war, scores.uar, scores.f1, scores.ece)
 ABSENT = "–"
@@ -125,7 +127,7 @@ def compare(stored: Record, again: Record) -> Agreement:
     before, after = read(stored), read(again)
     wrong, losses = list(contradictions(stored, before)), [_losses(record) for record in (stored, again)]
     if len(losses[0]) != len(losses[1]):
-        wrong.append(f"{len(losses[0])} epochs are stored, {len(losses[1])} were trained")
+        wrong.append(f"{plural(len(losses[0]), 'epoch')} stored, {len(losses[1])} trained")
     flips, probability = len(before.clips), 1.0
     if before.clips != after.clips or (before.labels != after.labels).any():
         wrong.append("other clips or labels were predicted")
@@ -151,18 +153,13 @@ def _losses(record: Record) -> list[float]:
 
 def differing(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, list[str]]:
     """What differs between two nested mappings: `train.lr` → both values as text, `ABSENT` where there is none."""
-    flat = [dict(_leaves(value)) for value in (first, second)]
+    flat = [{name: _spelled(value) for name, value in leaves(facts)} for facts in (first, second)]
     keys = dict.fromkeys([*flat[0], *flat[1]])
     return {key: [each.get(key, ABSENT) for each in flat] for key in keys if flat[0].get(key) != flat[1].get(key)}
 
 
-def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """`{"train": {"lr": 1}}` as `train.lr`, `1`."""
-    if isinstance(value, Mapping):
-        for key, part in value.items():
-            yield from _leaves(part, f"{name}.{key}" if name else str(key))
-    else:
-        yield name, value if isinstance(value, str) else json.dumps(value)
+def _spelled(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _distances(stored: Record, again: Record) -> Iterator[tuple[float, str]]:

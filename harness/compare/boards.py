@@ -54,7 +54,7 @@ def _read(folder: Path) -> _Board:
     try:
         for row in _rows(path):
             method = f"{row['method']} ({row['variant']})" if row.get("variant") else row["method"]
-            cell, place = (row["dataset"], method), (row["seed"], row.get("fold") or "")
+            cell, place = (row["dataset"], method), (_seed(row["seed"]), row.get("fold") or "")
             board.runs[cell].setdefault(place, set()).add(row["run_id"])
             if row["split"] == "test":
                 board.scores[*cell, row["metric"]].setdefault(place, []).append(float(row["value"]))
@@ -66,6 +66,13 @@ def _read(folder: Path) -> _Board:
     if (folder / "copies.json").exists():
         board.copies = read_json(folder / "copies.json")
     return board
+
+
+def _seed(text: str) -> str:
+    try:
+        return str(int(text))
+    except ValueError:
+        raise ValueError(f"seed {text!r} is no whole number") from None
 
 
 def _rows(path: Path) -> Iterator[dict[str, str]]:

@@ -30,7 +30,7 @@ def compare(first: Record, second: Record) -> dict[str, Any]:
     return {
         "runs": [_facts(record) for record in records],
         "copies": {" against ".join(names): manifests},
-        "alarms": [_raised(record) for record in records],
+        "alarms": [_errors(record) for record in records],
         "settings": differing(*map(_settings, records)),
         "environment": differing(*(record.environment() for record in records)),
         "scores": rows,
@@ -42,14 +42,12 @@ def compare(first: Record, second: Record) -> dict[str, Any]:
 
 
 def _facts(record: Record) -> dict[str, Any]:
-    alarms = [
-        {key: alarm.get(key, "not stored") for key in ("severity", "sentinel", "message")} for alarm in record.alarms()
-    ]
+    alarms = [{key: alarm[key] for key in ("severity", "sentinel", "message")} for alarm in record.alarms()]
     facts = {key: record.spec[key] for key in ("dataset", "method", "seed")}
     return {"run_id": record.run_id, **facts, "status": record.result.get("status", "unfinished"), "alarms": alarms}
 
 
-def _raised(record: Record) -> dict[str, list[str]]:
+def _errors(record: Record) -> dict[str, list[str]]:
     return {record.spec["dataset"]: errors} if (errors := record.errors()) else {}
 
 

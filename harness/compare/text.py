@@ -7,6 +7,7 @@ from typing import Any
 
 from tabulate import tabulate
 
+from harness.store.wording import percent
 from harness.words import plural
 
 SHOWN = ("war", "uar")  # metrics whose effects are written out
@@ -71,7 +72,7 @@ def _runs(found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _scores(found: Mapping[str, Any]) -> Iterator[str]:
-    rows = [[*row["of"], *map(_percent, row["values"]), _change(row)] for row in found["scores"]]
+    rows = [[*row["of"], *map(percent, row["values"]), _change(row)] for row in found["scores"]]
     named = ["data set", "method", "metric"][-len(found["scores"][0]["of"]) :] if found["scores"] else []
     columns = ["left"] * len(named) + ["right"] * 3
     over = ", means over the seeds that both have" if found["kind"] == "leaderboards" else ""
@@ -87,7 +88,7 @@ def _rest(found: Mapping[str, Any]) -> Iterator[str]:
         yield from _effects(found["effects"])
         return
     if found["recalls"]:
-        rows = [[row["of"], *map(_percent, row["values"])] for row in found["recalls"]]
+        rows = [[row["of"], *map(percent, row["values"])] for row in found["recalls"]]
         columns = ("left", "right", "right")
         yield from ("", "recall on test, %")
         yield tabulate(rows, ["class", "A", "B"], disable_numparse=True, colalign=columns)
@@ -120,10 +121,6 @@ def _effect(effect: Mapping[str, Any] | None) -> str:
         return "–"
     between = "" if effect["low"] is None else f" [{100 * effect['low']:+.1f}, {100 * effect['high']:+.1f}]"
     return f"{100 * effect['effect']:+.1f}{between} {effect['word']}"
-
-
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f}"
 
 
 def _change(row: Mapping[str, Any]) -> str:

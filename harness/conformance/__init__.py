@@ -26,7 +26,8 @@ def check(name: str, root: str = "") -> Report:
     kinds = [kind for kind in KINDS if name in plugins.names(kind)]
     if not kinds:
         known = {known for kind in KINDS for known in plugins.names(kind)}
-        raise BadInput(name, "no such component or data set", nearest(name, known))
+        what = "no such component or data set is built in, installed here (pip install) or given with --plugin FILE.py"
+        raise BadInput(name, what, nearest(name, known))
     if len(kinds) > 1:
         raise BadInput(name, "is a component and a data set", "give one of them another name")
     cls = plugins.get(kinds[0], name)
@@ -36,15 +37,15 @@ def check(name: str, root: str = "") -> Report:
 
 def _component(cls: Any, root: str) -> tuple[Verdict, ...]:
     from harness.conformance.bench import Bench
-    from harness.conformance.methods import CHECKS
+    from harness.conformance.methods import BASIS, CHECKS
 
     if root:
         raise BadInput("--root", f"{cls.name} is a component, which reads no data", "leave it out")
-    return tuple(judged(cls, Bench(cls), CHECKS))
+    return tuple(judged(cls, Bench(cls), CHECKS, BASIS))
 
 
 def _dataset(cls: Any, root: str) -> tuple[Verdict, ...]:
-    from harness.conformance.datasets import CHECKS, opened
+    from harness.conformance.datasets import BASIS, CHECKS, opened
 
     with opened(cls, root) as copy:
-        return tuple(judged(cls, copy, CHECKS))
+        return tuple(judged(cls, copy, CHECKS, BASIS))

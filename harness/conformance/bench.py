@@ -20,6 +20,7 @@ from accelerate.utils import DistributedDataParallelKwargs
 from torch import nn
 
 from harness import plugins
+from harness.conformance.verdicts import Failed
 from harness.data.cache import Stored
 from harness.data.clips import Clip, Scan, as_dataset
 from harness.data.loading import Split
@@ -27,7 +28,7 @@ from harness.data.shelf import Rows
 from harness.errors import BadInput
 from harness.grid import grammar
 from harness.grid.grammar import Method
-from harness.learner import Learner, components_of
+from harness.learner import Learner, Loss, components_of
 from harness.model import trunk
 from harness.model.network import VideoModel
 from harness.plan import trains_on
@@ -111,9 +112,14 @@ class Bench:
         watch = Watch({}, lambda alarm: None)
         watch.sentinels.clear()  # they judge runs, the kit judges the component
         data = splits(trains_on(Model(), method))
-        viewer = Unwatched(stop)
-        outcome = loop.train(learner, data, settings, "war", 0, self.accelerator, viewer, [], watch, keeper)
-        self.accelerator.free_memory()
+        viewer, odd = Unwatched(stop), _odd_terms(learner)
+        try:
+            outcome = loop.train(learner, data, settings, "war", 0, self.accelerator, viewer, [], watch, keeper)
+        except loop.NotFinite as error:
+            mend = "clamp what is divided by, and what log or sqrt takes; their gradients must be finite as well"
+            raise Failed(odd[0] if odd else str(error), mend) from error
+        finally:
+            self.accelerator.free_memory()
         return Trained(learner, outcome)
 
     def learner(self, method: Method, *, still: bool = False) -> Learner:
@@ -137,6 +143,22 @@ class Bench:
 
     def _effect(self, method: Method) -> str:
         return self.train(method).effect()
+
+
+def _odd_terms(learner: Learner) -> list[str]:
+    """Holds, once a loss term is no number while the learner trains, which it was first: soon all of them are none."""
+    told: list[str] = []
+
+    def look(_: nn.Module, given: tuple[Any, ...], loss: Loss) -> None:
+        odd = [name for name, (_, value) in loss.terms.items() if not torch.isfinite(value)]
+        if odd and not told:
+            ctx = given[1]
+            told.append(
+                f"the loss is no number any more: {', '.join(odd)}, from step {ctx.step} of epoch {ctx.epoch} on"
+            )
+
+    learner.register_forward_hook(look)
+    return told
 
 
 def accelerator() -> Accelerator:
@@ -171,23 +193,23 @@ def _rows(label: torch.Tensor, level: str, views: int, rng: torch.Generator) -> 
 
 
 @functools.cache
-def _clip() -> trunk.Clip:
+def _clip() -> trunk.Loaded:
     return trunk.load(Model())
 
 
 def _closure(*names: str) -> Sequence[str]:
-    """The components and all that they require."""
-    wanted = dict.fromkeys(names)
-    for name in names:
-        for other in plugins.get("methods", name).requires:
-            wanted |= dict.fromkeys(_closure(other))
-    return list(wanted)
+    """The components and all that they require, which may require each other."""
+    wanted = list(dict.fromkeys(names))
+    for name in wanted:  # grows as it goes
+        wanted += [other for other in plugins.get("methods", name).requires if other not in wanted]
+    return wanted
 
 
 def _digest(state: dict[str, Any], outcome: loop.Outcome) -> str:
     digest = hashlib.sha256()
     for name, value in sorted(state.items()):
-        digest.update(name.encode() + value.numpy().tobytes())
+        plain = value.reshape(-1).view(torch.uint8)  # numpy does not know every type of torch
+        digest.update(name.encode() + plain.numpy().tobytes())
     for rows in outcome.probabilities.values():
         digest.update(rows.tobytes())
     return digest.hexdigest()

@@ -18,8 +18,6 @@ MEND = "declare it with harness.settings.knob: a default, what it does, a range 
 
 def declared(cls: Any) -> str:
     """What a plugin says of itself. Raises `Failed` where something is left unsaid."""
-    if problem := interface.problem(cls):
-        raise Failed(problem, "see CHANGELOG.md for what has changed between two interfaces")
     if not (cls.__doc__ or "").strip():
         raise Failed("the class has no docstring", "say in a line or two what it does, with its formula")
     if not cls.paper:
@@ -31,7 +29,8 @@ def declared(cls: Any) -> str:
             raise Failed(f"the setting {row['name']} does not say what it does", MEND)
         if type(field.default) in (int, float) and not row["range"]:
             raise Failed(f"the setting {row['name']} is a number without a range", MEND)
-    return f"interface {interface.VERSION}, docstring, paper, {plural(len(fields(cls.Settings)), 'documented setting')}"
+    api = f"interface {cls.api}" if hasattr(cls, "api") else f"no `api`, taken for interface {interface.VERSION}"
+    return f"{api}; docstring, paper, {plural(len(fields(cls.Settings)), 'documented setting')}"
 
 
 def fields(settings: type) -> tuple[Field[Any], ...]:
@@ -42,10 +41,10 @@ def turn(default: Any, field: Field[Any], ends: Callable[[Any], str]) -> str | N
     """How a setting was turned so that something came out different; None where nothing ever did.
 
     `ends` tells what comes out of some settings. Where the defaults don't show it, other settings are turned first: a
-    setting may act only beside a certain choice of another. Free text can't be turned, which is said.
+    setting may act only beside a certain choice of another. What can't be turned, as free text, is said.
     """
     if not list(turned(type(default), field, getattr(default, field.name))):
-        return f"{field.name} is text, not turned"
+        return f"{field.name} is not turned: the kit knows no other value"
     for start, beside in _starts(default, field):
         before = ends(start)
         for value in turned(type(default), field, getattr(start, field.name)):
@@ -64,7 +63,7 @@ def _starts(default: Any, field: Field[Any]) -> Iterator[tuple[Any, str]]:
 
 
 def turned(settings: type, field: Field[Any], value: Any) -> Iterator[Any]:
-    """Other legal values of a setting, the likeliest to be felt first; none for free text."""
+    """Other legal values of a setting, the likeliest to be felt first; none for free text and the like."""
     for other in dict.fromkeys(_others(field.metadata, value)):
         if other != value and _legal(settings, field.name, other):
             yield other

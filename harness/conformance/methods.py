@@ -10,20 +10,22 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from harness.conformance import knobs
-from harness.conformance.bench import CLASSES, TRAIN, Bench, splits
+from harness.conformance.bench import TRAIN, Bench, splits
+from harness.conformance.hooks import hooks
 from harness.conformance.processes import difference, record, two_processes
-from harness.conformance.verdicts import Failed, Spared
+from harness.conformance.verdicts import Failed, Spared, Warned
 from harness.data.loading import as_picks
 from harness.grid.grammar import Incompatible, Method
-from harness.learner import Learner
-from harness.methods import Batch, Component, Context
+from harness.methods import HOOKS, Component, Context
 from harness.plan import trains_on
 from harness.protocol import Model, Train
 from harness.training import loop
@@ -32,66 +34,20 @@ from harness.words import plural, some
 
 SLOWEST = 3.0  # times the step without the component: more is surely not meant
 TIMED = 20  # steps of each
-HOOKS = ("extend", "parameter_groups", "on_batch", "kernel", "on_logits", "weigh", "sampler", "loss", "after_step")
 
 
 def declares(bench: Bench) -> str:
     """A component says what it is, where it comes from, and what each setting means."""
     cls, told = bench.cls, knobs.declared(bench.cls)
-    if problem := cls.problem():
-        raise Failed(problem, "define one of the hooks of harness.methods.Component")
     for other, why in {**cls.requires, **cls.excludes}.items():
         if not why.strip():
             raise Failed(f"no reason is given for {other}", "write in requires and excludes why it is so")
-    hooks = [hook for hook in HOOKS if getattr(cls, hook) is not getattr(Component, hook)]
-    return f"{told}; hooks: {', '.join(hooks)}"
-
-
-def hooks(bench: Bench) -> str:
-    """What its hooks give is what the learner takes: distributions, shapes, positions, names of its own."""
-    method = bench.method()
-    learner = bench.learner(method).train()
-    (part,) = (part for part in learner.parts if part.name == bench.name)
-    said: list[str] = []
-    data = splits(trains_on(Model(), method))["train"]
-    (batch,) = data.batches([as_picks(range(5), range(5))])
-    for epoch in (0, 100):  # before any warm-up is over, and after
-        ctx = Context(learner.model, epoch=epoch, counts=torch.bincount(data.labels, minlength=len(CLASSES)))
-        said = list(_given(part, learner, batch, ctx))
-    order = part.sampler(data.labels_on_cpu, np.random.default_rng(0))
-    if order is not None and not (len(order) and np.min(order) >= 0 and np.max(order) < len(data)):
-        raise Failed("sampler gives positions that no clip has", "give positions from 0 to the number of labels - 1")
-    return "; ".join(said)
-
-
-def _given(part: Component, learner: Learner, batch: Batch, ctx: Context) -> Iterator[str]:
-    seen = learner.model.features(part.on_batch(batch, ctx))
-    seen = part.on_batch(seen, ctx) if batch.level == "pixels" else seen
-    _distributions("on_batch gives a label mixture", seen.target, (len(batch.label), len(CLASSES)))
-    yield f"label mixtures {list(seen.target.shape)} sum to 1"
-    ctx.out = out = learner.model(seen)
-    for targets in (torch.eye(len(CLASSES)), torch.full((len(CLASSES),) * 2, 1 / len(CLASSES))):
-        _distributions("kernel gives targets", part.kernel(targets, ctx), (len(CLASSES),) * 2)
-    yield "targets sum to 1"
-    logits = part.on_logits(out.logits, seen, ctx)
-    weights = part.weigh(logits.log_softmax(-1), seen, ctx)
-    for hook, rows in (("on_logits", logits), ("weigh", weights)):
-        if rows.shape != out.logits.shape or not torch.isfinite(rows).all():
-            what = f"{hook} gives {list(rows.shape)}, or what is not finite, for logits {list(out.logits.shape)}"
-            raise Failed(what, f"let {hook} give finite numbers [B, K]")
-    terms = part.loss(out, seen, ctx)
-    for name, (_, value) in terms.items():
-        if name in ("cls", "total"):
-            raise Failed(f"a loss term is called {name!r}, as one of the learner's own", "give it the component's name")
-        if value.shape != () or not torch.isfinite(value):
-            raise Failed(f"the term {name!r} is {value}", "give one finite number: a mean over the clips of the batch")
-    yield f"finite terms: {', '.join(terms) or 'none'}"
-
-
-def _distributions(what: str, rows: Tensor, shape: tuple[int, int]) -> None:
-    if tuple(rows.shape) != shape or (rows < 0).any() or not torch.allclose(rows.sum(-1), torch.ones(shape[0])):
-        sums = [round(value, 4) for value in rows.detach().flatten(1).sum(-1).tolist()]
-        raise Failed(f"{what} {list(rows.shape)} whose rows sum to {sums}", "every row must be a distribution over K")
+    told += f"; hooks: {', '.join(hook for hook in HOOKS if getattr(cls, hook) is not getattr(Component, hook))}"
+    for name, value in vars(cls).items():
+        near = get_close_matches(name, HOOKS, 1, 0.8) if callable(value) and name[0] != "_" else []
+        if near and name not in HOOKS:
+            raise Warned(f"{told}; {name} is none, and nobody calls it", f"did you mean {near[0]}?")
+    return told
 
 
 def repeats(bench: Bench) -> str:
@@ -178,30 +134,35 @@ def evaluation(bench: Bench) -> str:
     return f"{plural(len(split), 'clip')} evaluated twice, alike to the last bit"
 
 
+class _Cut(BaseException):
+    """Ends a training between two steps; a `KeyboardInterrupt` would be the user's."""
+
+
 def saves(bench: Bench) -> str:
     """A training that is cut off and goes on from its checkpoint ends as if nothing had been."""
-    method, left = bench.method(), [5]
-    whole = bench.train(method).digest()
+    method, steps, half = bench.method(), 0, 0
 
-    def cut() -> None:
-        left[0] -= 1
-        if not left[0]:
-            raise KeyboardInterrupt
+    def count() -> None:
+        nonlocal steps
+        steps += 1
+        if steps == half:
+            raise _Cut
 
+    whole = bench.train_on(bench.learner(method), method, stop=count).digest()
+    total, half, steps = steps, (steps + 1) // 2, 0  # each of the 3 epochs has a step: one at least is saved
+    said: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
-        said: list[str] = []
-        for stop in (cut, lambda: None):
+        for stop in (count, lambda: None):
             keeper = Keeper(Path(folder), bench.accelerator, 0.0, {}, said.append)
-            try:
+            with suppress(_Cut):
                 trained = bench.train_on(bench.learner(method), method, keeper=keeper, stop=stop)
-            except KeyboardInterrupt:
-                continue
     mend = "carry what steps need of each other in buffers (self.register_buffer), not in attributes"
     if said:
         raise Failed(said[0], mend)
+    told = f"cut off at step {half} of {total} and gone on"
     if trained.digest() != whole:
-        raise Failed("cut off in its second epoch and gone on, training ends with other weights", mend)
-    return "cut off in its second epoch and gone on, it ends alike to the last bit"
+        raise Failed(f"{told}, training ends with other weights", mend)
+    return f"{told}, it ends alike to the last bit"
 
 
 def composes(bench: Bench) -> str:
@@ -274,6 +235,7 @@ class _Stepper:
         return time.perf_counter() - began
 
 
+BASIS = ("declares", "hooks", "repeats")  # what the checks behind them stand on
 CHECKS = {
     "declares": declares,
     "hooks": hooks,

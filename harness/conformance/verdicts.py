@@ -1,32 +1,49 @@
-"""What a check says: passed, failed or not applicable, with a line of evidence and, where it failed, a mend."""
+"""What a check says: its verdict, a line of evidence and, where something is to be done, a mend."""
 
 from __future__ import annotations
 
 import inspect
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
 
-from harness.audit.text import wrapped
 from harness.errors import BadInput
-from harness.words import printable
+from harness.words import printable, wrapped
 
-PASSED, FAILED, SPARED = "passed", "failed", "not applicable"
+HOME = str(Path(__file__).parents[1])
+PASSED, WARNED, FAILED, SPARED, UNTRIED = "passed", "warned", "failed", "not applicable", "not tried"
 S = TypeVar("S")
 
 
-class Failed(Exception):
-    """Raised by a check: the plugin does not hold what the contract says."""
+class Ruling(Exception):
+    """Raised by a check that does not simply pass."""
 
-    def __init__(self, evidence: str, mend: str) -> None:
+    verdict: ClassVar[str]
+
+    def __init__(self, evidence: str, mend: str = "") -> None:
         super().__init__(evidence)
         self.evidence, self.mend = evidence, mend
 
 
-class Spared(Exception):
-    """Raised by a check: there is nothing of this kind to check in the plugin, for the reason that it gives."""
+class Failed(Ruling):
+    """The plugin does not hold what the contract says."""
+
+    verdict = FAILED
+
+
+class Warned(Ruling):
+    """The plugin holds, and there is something that its author should look at."""
+
+    verdict = WARNED
+
+
+class Spared(Ruling):
+    """There is nothing of this kind to check in the plugin."""
+
+    verdict = SPARED
 
 
 @dataclass(frozen=True)
@@ -55,37 +72,59 @@ class Report:
         return {"plugin": self.plugin, "kind": self.kind, "passed": self.passed, "checks": checks}
 
     def text(self) -> str:
-        """The same for people."""
+        """The same for people; what was not tried, all for one reason, in one line."""
         wide = max(len(verdict.check) for verdict in self.verdicts)
         lines = [f"{self.plugin} ({self.kind}):"]
         for each in self.verdicts:
-            lead = f"  {each.verdict:<{len(SPARED)}}  {each.check:<{wide}}  "
-            lines += wrapped(each.evidence, lead, " " * len(lead))
-            if each.mend:
-                lines += wrapped(f"→ {each.mend}", " " * len(lead), " " * (len(lead) + 2))
+            if each.verdict != UNTRIED:
+                lead = f"  {each.verdict:<{len(SPARED)}}  {each.check:<{wide}}  "
+                lines += wrapped(each.evidence, lead, " " * len(lead))
+                if each.mend:
+                    lines += wrapped(f"→ {each.mend}", " " * len(lead), " " * (len(lead) + 2))
+        if left := [each for each in self.verdicts if each.verdict == UNTRIED]:
+            lead = f"  {UNTRIED:<{len(SPARED)}}  "
+            lines += wrapped(f"{', '.join(each.check for each in left)}: {left[0].evidence}", lead, " " * len(lead))
         counts = Counter(verdict.verdict for verdict in self.verdicts)
-        return printable("\n".join([*lines, ", ".join(f"{counts[kind]} {kind}" for kind in (PASSED, FAILED, SPARED))]))
+        shown = [kind for kind in (PASSED, WARNED, FAILED, SPARED, UNTRIED) if counts[kind] or kind in (PASSED, FAILED)]
+        return printable("\n".join([*lines, ", ".join(f"{counts[kind]} {kind}" for kind in shown)]))
 
 
-def judged(plugin: type, subject: S, checks: Mapping[str, Callable[[S], str]]) -> Iterable[Verdict]:
-    """The verdict of each check on the subject, in order. Whatever a plugin raises fails the check that met it."""
+def judged(
+    plugin: type, subject: S, checks: Mapping[str, Callable[[S], str]], basis: Collection[str] = ()
+) -> Iterator[Verdict]:
+    """The verdict of each check on the subject, in order.
+
+    Once a check of the `basis` has failed, those after it are not tried: they would fail of the same, or pass without
+    a reason.
+    """
+    broken = ""
     for name, check in checks.items():
-        try:
-            yield Verdict(name, PASSED, check(subject))
-        except Spared as reason:
-            yield Verdict(name, SPARED, str(reason))
-        except Failed as fault:
-            yield Verdict(name, FAILED, fault.evidence, fault.mend)
-        except BadInput as error:
-            yield Verdict(name, FAILED, f"{error.where}: {error.what}", error.mend or "mend it: a run stops here")
-        except Exception as error:
-            yield Verdict(name, FAILED, *_raised(plugin, error))
+        if broken:
+            yield Verdict(name, UNTRIED, f"`{broken}` comes first, and failed")
+            continue
+        found = Verdict(name, *_ruled(plugin, subject, check))
+        broken = name if found.verdict == FAILED and name in basis else ""
+        yield found
+
+
+def _ruled(plugin: type, subject: S, check: Callable[[S], str]) -> tuple[str, str, str]:
+    """Verdict, evidence and mend. Whatever a plugin raises fails the check that met it."""
+    try:
+        return PASSED, check(subject), ""
+    except Ruling as ruling:
+        return ruling.verdict, ruling.evidence, ruling.mend
+    except BadInput as error:
+        return FAILED, f"{error.where}: {error.what}", error.mend or "mend it: a run stops here"
+    except Exception as error:
+        return FAILED, *_raised(plugin, error)
 
 
 def _raised(plugin: type, error: Exception) -> tuple[str, str]:
-    """What was raised, and the plugin's own line that led there."""
+    """What was raised, and the plugin's own line that led there, else ours."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if frame.filename == inspect.getfile(plugin)]
-    place = (own or frames)[-1]
+    place = (own or [frame for frame in frames if frame.filename.startswith(HOME)])[-1]
+    at = f"{place.filename}:{place.lineno}, in {place.name}"
     lines = str(error).strip().splitlines() or ["no message"]
-    return f"{type(error).__name__}: {lines[0]}", f"see {place.filename}:{place.lineno}, in {place.name}"
+    mend = f"see {at}" if own else f"none of its own lines was running: see what it gave to {at}"
+    return f"{type(error).__name__}: {lines[0]}", mend

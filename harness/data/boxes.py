@@ -13,15 +13,17 @@ import json
 import math
 import os
 import posixpath
+import re
 import reprlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.data.clips import Box
 from harness.data.paths import Noting, best, from_last, plain, stem
 from harness.errors import BadInput
+from harness.words import SHOWN, some
 
 Frames = Mapping[str, Box]  # {"": box} for the whole clip, else {frame name: box}
 Place = tuple[str, str, str]  # a clip's path below the root, as the list writes it, and the clip's id
@@ -68,7 +70,7 @@ class Boxes:
         note("box-keys", str(self.file), message if self._hits else f"no clip has a {kind} box", "", 1)
         flat = [key for key, value in entries.items() for box in value.values() if not _usable(box)]
         if flat:
-            message = f"boxes without area, or not of finite numbers, count as missing: {', '.join(flat[:3])}"
+            message = f"boxes without area, or not of finite numbers, count as missing: {some(flat)}"
             note("box-degenerate", str(self.file), message, "", len(flat))
         if other := another_convention([box for value in entries.values() for box in value.values()]):
             message, mend, count = other
@@ -83,19 +85,26 @@ class Boxes:
         return found or None
 
     def neighbours(self) -> str:
-        """Three missed keys, each beside the nearest of the file: what a mismatch, or a gap, looks like."""
+        """Three missed keys, each beside the nearest of the file if that is spelt otherwise: a mismatch, or a gap."""
         near = _Near(self._table)
         shown = []
-        for key in self.missed[:: max(1, len(self.missed) // 3)][:3]:
+        for key in self.missed[:: max(1, len(self.missed) // SHOWN)][:SHOWN]:
             if key in self._table:
                 shown.append(f"{key!r} has no usable box")
             else:
                 found = near.to(key)
-                shown.append(f"{key!r} is not there" + (f", the nearest is {found!r}" if found else ""))
-        forms = ""
+                spelt = found and (not self._hits or _number(found) == _number(key))
+                shown.append(f"{key!r} is not there" + (f", the nearest is {found!r}" if spelt else ""))
+        return "; ".join([*self._forms(), *shown])
+
+    def _forms(self) -> Iterator[str]:
+        """How the keys as a whole are spelt otherwise than the clips."""
         if not self._hits and self.missed and self._table:
-            forms = f"the file's keys look like {next(iter(self._table))!r}, the clips like {self.missed[0]!r}; "
-        return forms + "; ".join(shown)
+            yield f"the file's keys look like {next(iter(self._table))!r}, the clips like {self.missed[0]!r}"
+        cases = {key.casefold() for key in self._table}
+        other = [key for key in self.missed if key not in self._table and key.casefold() in cases]
+        if other:
+            yield f"{len(other)} of {len(self.missed)} missing keys differ in capital and small letters alone"
 
 
 def another_convention(boxes: Sequence[Box]) -> tuple[str, str, int] | None:
@@ -139,6 +148,11 @@ class _Near:
         return next(iter(difflib.get_close_matches(key, [*same, *beside], n=1, cutoff=0)), "")
 
 
+def _number(key: str) -> str:
+    """The last number of a key, by which most sets tell their clips apart."""
+    return next(iter(re.findall("[0-9]+", key)[-1:]), "")
+
+
 def _form(key: str) -> tuple[int, str]:
     """What keys of one spelling have in common: how many folders they name, and the extension."""
     return key.count("/"), os.path.splitext(key)[1].lower()
@@ -151,6 +165,10 @@ def _read(files: Sequence[Path]) -> dict[str, dict[str, Box]]:
             if (size := file.stat().st_size) > _MOST_BYTES:
                 raise BadInput(str(file), f"has {size:,} bytes, more than {_MOST_BYTES:,}", "write it as several files")
             found = json.loads(file.read_bytes().decode("utf-8-sig"), object_pairs_hook=_unique)
+        except json.JSONDecodeError as error:
+            cut = error.pos >= len(error.doc.rstrip()) or error.msg.startswith("Unterminated string")
+            mend = "it looks cut off: copy it again" if cut else "mend it there, or copy it again"
+            raise BadInput(str(file), f"can't be read as JSON: {error}", mend) from error
         except (OSError, ValueError, RecursionError) as error:
             raise BadInput(str(file), f"can't be read as JSON: {error}", "check the file") from error
         if not isinstance(found, dict):

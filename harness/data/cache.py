@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from harness import files, protocol
-from harness.data import augment
+from harness.data import augment, cupboard
 from harness.data.clips import SPLITS, Clip, Scan
 from harness.data.media import fact
 from harness.data.probe import Probe
@@ -33,7 +33,6 @@ from harness.data.shelf import Item, Made, Progress, Rows, Shelf
 from harness.data.video import Streams, Unreadable, views_of
 from harness.errors import BadInput
 from harness.model.trunk import Trunk
-from harness.model.weights import cache_folder
 from harness.words import storage
 
 STREAMS = ("face", "context")
@@ -140,12 +139,12 @@ def _features(scan: Scan, views: Views, tower: Tower) -> _Kind:
     recipe = {**_recipe(views), "model": tower.model, "weights": tower.weights, "precision": tower.precision}
     row = (4 if tower.precision == "fp32" else 2) * tower.width * views.clips.frames * len(STREAMS)
     augmented = (views.clips.rotation, views.clips.flip, views.clips.grey)
-    return _Kind("features", recipe, row, augmented, lambda numbers: _encoder(scan.root, numbers, views, tower))
+    return _Kind(cupboard.FEATURES, recipe, row, augmented, lambda numbers: _encoder(scan.root, numbers, views, tower))
 
 
 def _crops(scan: Scan, views: Views) -> _Kind:
     row = views.size**2 * 3 * views.clips.frames * len(STREAMS)
-    return _Kind("frames", _recipe(views), row, (), lambda numbers: _cropper(scan.root, numbers, views))
+    return _Kind(cupboard.FRAMES, _recipe(views), row, (), lambda numbers: _cropper(scan.root, numbers, views))
 
 
 def _ordered(kind: _Kind, scan: Scan, split: str, views: Views, probes: Mapping[str, Probe]) -> _Ordered:
@@ -154,9 +153,8 @@ def _ordered(kind: _Kind, scan: Scan, split: str, views: Views, probes: Mapping[
     recipe = hashlib.sha256(json.dumps(kind.recipe, sort_keys=True).encode()).hexdigest()[:12]
     keys = [tuple(_key(recipe, scan.root, clip, probes[clip.id], kind.augmented, n) for n in numbers) for clip in clips]
     items = [Item(clip, own) for clip, own in zip(clips, keys, strict=True)]
-    return _Ordered(
-        clips, lost, numbers, items, Shelf(cache_folder() / kind.name / f"{scan.root.name.lower()}-{recipe}")
-    )
+    shelf = Shelf(cupboard.home(kind.name) / f"{scan.root.name.lower()}-{recipe}")
+    return _Ordered(clips, lost, numbers, items, shelf)
 
 
 def _stored(

@@ -1,7 +1,7 @@
 """What a data set is once read: clips, where they lie, and what reading them found.
 
 Plain facts, and their form as a Hugging Face index. How a copy on disk is read and what is refused stands in
-`scan`; pixels are touched in `video` alone.
+`scan`; nothing here opens a medium.
 """
 
 from __future__ import annotations
@@ -86,8 +86,7 @@ def frame_names(folder: Path) -> list[str]:
 def as_dataset(scan: Scan, classes: Sequence[str]) -> datasets.Dataset:
     """The index: the scan's clips, in its order, as a Hugging Face `Dataset` (Arrow, `ClassLabel`).
 
-    Its fingerprint is the scan's, so whatever `datasets` caches of it follows the copy. Loader processes share its
-    memory, which a list of objects would be copied into each.
+    Its fingerprint is the scan's, so whatever `datasets` caches of it follows the copy.
     """
     import datasets as hf
 

@@ -1,7 +1,7 @@
 """What lies in the cache folder, and how room is made there. All of it can be made again, so clearing asks nothing.
 
 A shelf of features or frames is a folder that says in `about.json` what it holds and, by that file's time, when it was
-last used. A shelf that a living process reads stays, and what is being made.
+last used. What a living process reads stays, and what is being made.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from harness.data import usage
-from harness.model.weights import cache_folder
+from harness.variables import cache_folder
 
-SHELVES = ("features", "frames")
-KINDS = (*SHELVES, "miniatures", "probes", "hf")
-_UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
+KINDS = FEATURES, FRAMES, MINIATURES, PROBES, HF = ("features", "frames", "miniatures", "probes", "hf")
+SHELVES = FEATURES, FRAMES
+_HALF = re.compile(r"^\.|(\.part|\.gone|\.[0-9]+)+$")  # what the name of something half made or half removed has more
 _DAY = 24 * 60 * 60.0
 
 
@@ -37,11 +38,16 @@ class Holding:
     about: Mapping[str, Any]
 
 
+def home(kind: str) -> Path:
+    """The folder of all things of a kind."""
+    return cache_folder() / kind
+
+
 def holdings() -> list[Holding]:
     """All that is kept, the least recently used first."""
-    root = cache_folder()
-    shelves = [(kind, folder) for kind in SHELVES for folder in sorted((root / kind).glob("*/"))]
-    found = [_holding(kind, folder) for kind, folder in [*shelves, *((kind, root / kind) for kind in KINDS[2:])]]
+    shelves = [(kind, folder) for kind in SHELVES for folder in sorted(home(kind).glob("*/"))]
+    others = [(kind, home(kind)) for kind in KINDS if kind not in SHELVES]
+    found = [_holding(kind, folder) for kind, folder in [*shelves, *others]]
     return sorted((each for each in found if each.bytes), key=lambda each: (each.used, each.folder))
 
 
@@ -69,8 +75,7 @@ def clear(kind: str = "", keep: int = 0, older_than: float = 0.0, *, dry_run: bo
 def _holding(kind: str, folder: Path) -> Holding:
     about = folder / "about.json"
     files = [path for path in folder.rglob("*") if path.is_file()]
-    used = folder.glob("*/") if kind == "miniatures" else ()  # whoever uses some touches their folder
-    times = [_stat(path).st_mtime for path in ([about] if about in files else [*files, *used])]
+    times = [_stat(path).st_mtime for path in ([about] if about in files else files)]
     told: Any = {}
     with suppress(OSError, ValueError):  # a shelf that can't say what it holds can still be cleared
         told = json.loads(about.read_bytes())
@@ -88,7 +93,7 @@ def _pieces(kind: str, folder: Path) -> Iterator[tuple[Path, list[Path]]]:
         return
     for path in sorted(folder.iterdir()):
         if path.suffix != ".lock" and path.name != "lock":
-            yield folder / "lock" if kind == "miniatures" else Path(f"{path}.lock"), [path]
+            yield folder / ("lock" if kind == MINIATURES else f"{_HALF.sub('', path.name)}.lock"), [path]
 
 
 def _shard(path: Path) -> str:
@@ -97,19 +102,32 @@ def _shard(path: Path) -> str:
 
 
 def _removed(lock: Path, paths: Sequence[Path], dry_run: bool) -> int:
-    """Bytes that were freed: none where somebody holds the lock."""
-    size = sum(_size(path) for path in paths)
+    """Bytes that were freed: none where somebody holds the lock, or uses what is there."""
     if dry_run and not lock.exists():
-        return size
+        return sum(_size(path) for path in paths if not usage.used(path))
     import filelock
 
     try:
         with filelock.FileLock(lock, timeout=0):
-            for path in () if dry_run else paths:
-                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+            going = [path for path in paths if not usage.used(path)]
+            size = sum(map(_size, going))
+            for path in () if dry_run else going:
+                _remove(path)
     except filelock.Timeout:
         return 0
     return size
+
+
+def _remove(path: Path) -> None:
+    """A folder under another name first: were this process killed, the rest of it would pass for the whole."""
+    if not path.is_dir():
+        path.unlink(missing_ok=True)
+        return
+    going = path if path.name.startswith(".") else path.with_name(f".{path.name}.gone")
+    if going != path:
+        shutil.rmtree(going, ignore_errors=True)  # of one that was killed
+        path.rename(going)
+    shutil.rmtree(going)
 
 
 def _close(folder: Path) -> None:

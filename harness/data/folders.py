@@ -1,12 +1,15 @@
-"""Trees of class folders, `<split>/<class>/…`: where no list says the label, the folder's name does."""
+"""Trees of class folders, `<split>/<class>/…`: where no list says the label, the folder's name does.
+
+And the other way round: the media of a tree that no list speaks of.
+"""
 
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from harness.data.clips import frame_names
+from harness.data.clips import IMAGES, frame_names
 from harness.data.paths import Noting, media_below, stem
 from harness.errors import BadInput, nearest
 
@@ -27,6 +30,21 @@ def labelled(
                     raise BadInput(str(inner), "is no class", nearest(inner.name, spellings))
                 for path in _media(root, f"{folder}/{inner.name}", note):
                     yield path, known[inner.name.casefold()], split
+
+
+def beyond(root: Path, below: Iterable[str], labelled: Iterable[str]) -> list[str]:
+    """The media below these folders that are none of the labelled ones, in whatever form those lie there."""
+    paths = list(labelled)
+    known = {stem(path) for path in paths}
+    homes = {posixpath.dirname(path) for path in paths if path.lower().endswith(IMAGES)}  # images that are clips
+    found = []
+    for path in (path for folder in below for path in media_below(root, folder)):
+        if path in homes:
+            names = (f"{path}/{name}" for name in frame_names(root / path))
+            found += [name for name in names if stem(name) not in known]
+        elif stem(path) not in known:
+            found.append(path)
+    return found
 
 
 def _media(root: Path, folder: str, note: Noting) -> list[str]:

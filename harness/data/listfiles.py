@@ -16,6 +16,7 @@ from pathlib import Path
 from harness.data.clips import SPLITS
 from harness.data.paths import Noting
 from harness.errors import BadInput
+from harness.words import some
 
 _FOLD = ("set", "fold", "split")
 _NEUTRAL = {"all", "list", "lists", "label", "labels", "annotation", "annotations"}  # says nothing of another subset
@@ -44,6 +45,24 @@ class ListFile:
     part: bool  # names a part of the split: `train_small`
 
 
+def find(places: Iterable[Path], root: Path, names: Names, fold: str, note: Noting) -> dict[str, Path]:
+    """The list of each split in the first of these places that holds any; empty where none does.
+
+    Lists in later places below the root are told of, and where they hide the only `train` they are refused.
+    """
+    home, lists = Path(), dict[str, Path]()
+    for folder in places:
+        if not lists:
+            home, lists = folder, choose(folder, names, fold, note)
+        elif others := _hidden(folder, root, names, fold):
+            both = f"{_named(lists)} in {home} and {_named(others)} in {folder}"
+            if "train" in others and "train" not in lists:
+                mend = f"put all lists in one folder, or name theirs in {names.setting}"
+                raise BadInput(str(root), f"there are {both}", mend)
+            note("lists-elsewhere", str(folder), f"there are {both}: those in {home} are read", "", len(others))
+    return lists
+
+
 def choose(folder: Path, names: Names, fold: str, note: Noting) -> dict[str, Path]:
     """The list of each split (and of this fold) in `folder`; empty where there is none.
 
@@ -66,8 +85,7 @@ def choose(folder: Path, names: Names, fold: str, note: Noting) -> dict[str, Pat
             chosen[split] = best[0].file
     unused = [each.file.name for each in found if each.fold in ("", fold) and each.file not in chosen.values()]
     if unused:
-        more = ", …" if len(unused) > 3 else ""
-        note("lists-unused", str(folder), f"not read: {', '.join(unused[:3])}{more}", "", len(unused))
+        note("lists-unused", str(folder), f"not read: {some(unused)}", "", len(unused))
     return chosen
 
 
@@ -78,6 +96,20 @@ def own_files(files: Iterable[Path], own: Iterable[str], others: Iterable[str]) 
         if found := [file for file in owners if owners[file] == owner]:
             return found
     return []
+
+
+def _hidden(folder: Path, root: Path, names: Names, fold: str) -> dict[str, Path]:
+    """The lists of a place that is not read; beside the root there may be another set's."""
+    if root not in (folder, *folder.parents):
+        return {}
+    try:
+        return choose(folder, names, fold, lambda *note: None)
+    except BadInput:  # what is not read may be of any kind
+        return {}
+
+
+def _named(lists: Mapping[str, Path]) -> str:
+    return ", ".join(file.name for file in lists.values())
 
 
 def _of_fold(lists: list[ListFile], fold: str, folder: Path) -> list[ListFile]:

@@ -1,8 +1,7 @@
-"""Reads annotation lists as they really are: other machines' paths, 1-based labels, CRLF, blanks, duplicates.
+"""Reads annotation lists and tables as they really are: CRLF, blanks, headers, duplicates, lines that are spoilt.
 
-Each question that one line can't answer (where do labels start? are they names? do they agree with the folders?)
-is decided over all lists of a set together and reported. Which files the lists are stands in `listfiles`, where
-their clips lie in `paths`.
+A list is read to its end before anything in it is refused, and all its bad lines are told together. Which files the
+lists are stands in `listfiles`, what their labels mean in `labels`, where their clips lie in `paths`.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from __future__ import annotations
 import csv
 import os
 import re
-from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import TypeVar
 
 from harness.data.paths import Noting, plain
 from harness.errors import BadInput, nearest
+from harness.words import plural, some
 
 T = TypeVar("T")
 _WORD = re.compile(r"[^\s,]+")
@@ -40,6 +39,11 @@ class Line:
     label: int  # of a named one: its position among the classes
     where: str  # file:line
     named: str = ""  # the label, where it is written as a name
+    counted: bool = False  # it has a column of frames
+
+    @property
+    def written(self) -> str:
+        return self.named or str(self.label)
 
 
 def parse_line(text: str, where: str, classes: Mapping[str, int] | None = None) -> Line:
@@ -58,8 +62,11 @@ def parse_line(text: str, where: str, classes: Mapping[str, int] | None = None) 
 
 def read_list(file: Path, note: Noting, classes: Mapping[str, int] | None = None) -> list[Line]:
     """All lines of a list. Repeated lines count once, and are noted; contradicting ones are an error."""
-    lines = list(_lines(file, classes or {}))
-    return once(lines, lambda line: plain(line.path), _label, lambda line: line.where, str(file), note)
+    lines = _lines(file, classes or {})
+    _refuse_ragged(lines)
+    return once(
+        lines, lambda line: plain(line.path), lambda line: line.written, lambda line: line.where, str(file), note
+    )
 
 
 def read_table(file: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
@@ -70,13 +77,39 @@ def read_table(file: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[s
     header, wanted = _cells(*rows[0]), {}
     for column in columns:
         if column not in header:
+            other = next((sign for sign in ";\t" if len(header) == 1 and sign in header[0]), "")
+            if other:
+                raise BadInput(rows[0][0], f"the columns are separated by {other!r}", "save the table with commas")
             raise BadInput(rows[0][0], f"no column {column!r}", nearest(column, header))
         wanted[column] = header.index(column)
-    for where, text in rows[1:]:
+
+    def read(where: str, text: str) -> tuple[str, dict[str, str]]:
         row = _cells(where, text)
         if len(row) < len(header):
             raise BadInput(where, f"{text!r} has {len(row)} cells of {len(header)}", "complete the line")
-        yield where, {column: row[index] for column, index in wanted.items()}
+        return where, {column: row[index] for column, index in wanted.items()}
+
+    yield from _each(rows[1:], read)
+
+
+def places(wheres: Iterable[str]) -> str:
+    """Where lines stand, `train.txt:41–50, test.txt:3, …`: those in a row as one."""
+    rows: list[tuple[str, int, int]] = []  # file, first line, last line
+    for where in wheres:
+        file, _, number = where.rpartition(":")
+        row = (os.path.basename(file), int(number), int(number))
+        if rows and rows[-1][0] == row[0] and rows[-1][2] + 1 == row[1]:
+            row = (row[0], rows.pop()[1], row[2])
+        rows.append(row)
+    return some(f"{file}:{first}" + (f"–{last}" if last > first else "") for file, first, last in rows)
+
+
+def refuse(errors: Sequence[BadInput]) -> None:
+    """Raises what is wrong with several lines as one: the first, how many others there are, and where."""
+    if errors:
+        first, others = errors[0], errors[1:]
+        more = f" (and {plural(len(others), 'more line')}: {places(e.where for e in others)})" if others else ""
+        raise BadInput(first.where, first.what + more, first.mend)
 
 
 def once(
@@ -89,117 +122,56 @@ def once(
 ) -> list[T]:
     """The items without repetitions of a key; the same key with another value is an error."""
     kept: dict[str, T] = {}
-    repeated = []
+    repeated, contrary = [], []
     for item in items:
         before = kept.setdefault(key(item), item)
         if before is item:
             continue
         if value(before) != value(item):
             what = f"{key(item)!r} is {value(item)} here and {value(before)} in {where(before)}"
-            raise BadInput(where(item), what, "keep the right one of the two lines")
+            contrary.append(BadInput(where(item), what, "keep the right one of the two lines"))
         repeated.append(where(item))
+    refuse(contrary)
     if repeated:
-        note("duplicate-line", file, f"repeated lines count once: {', '.join(repeated[:3])}", "", len(repeated))
+        note("duplicate-line", file, f"repeated lines count once: {places(repeated)}", "", len(repeated))
     return list(kept.values())
 
 
-def first_label(lines: Sequence[Line], classes: int, told: str, setting: str) -> tuple[int, str]:
-    """Whether labels start at 0 or 1, and why: decided over all lists together, unless `told`.
-
-    A label is never shifted by a guess: where the labels fit both or neither, the user has to say.
-    """
-    if any(line.named for line in lines):
-        _refuse_mixture(lines)
-        return 0, "they are written as names"
-    low, high = min(lines, key=lambda line: line.label), max(lines, key=lambda line: line.label)
-    if told == "auto":
-        if low.label == 0 and high.label != classes:
-            first, why = 0, "a label 0 occurs"
-        elif low.label >= 1 and high.label == classes:
-            first, why = 1, f"labels go up to {classes} and 0 never occurs"
-        else:
-            what = f"labels from {low.label} to {high.label} ({low.where}) with {classes} classes don't tell their base"
-            raise BadInput(high.where, what, f"mend the list, or set {setting} to 0 or 1")
-    else:
-        first, why = int(told), f"{setting} says so"
-    for line in (low, high):
-        if not 0 <= line.label - first < classes:
-            what = f"label {line.label} of {line.path!r} is outside {first}..{first + classes - 1}"
-            raise BadInput(line.where, what, f"mend the line, or {setting}")
-    return first, why
-
-
-def refuse_other_bases(lists: Iterable[Sequence[Line]], classes: int) -> None:
-    """Refuses lists that start their labels at different numbers: no one setting could put them right."""
-    spans, bases, where = [], set(), ""
-    for part in (part for part in lists if part and not any(line.named for line in part)):
-        low, high = min(line.label for line in part), max(line.label for line in part)
-        where = part[0].where.rpartition(":")[0]
-        spans.append(f"{os.path.basename(where)} is {low}..{high}")
-        bases |= {0} if low == 0 and high < classes else set()
-        bases |= {1} if low == 1 and high == classes else set()
-    if len(bases) > 1:
-        what = f"the lists start their labels at different numbers: {', '.join(spans)}"
-        raise BadInput(os.path.dirname(where), what, "write the labels of all lists from the same number on")
-
-
-def compare_splits(
-    paths: Sequence[str], splits: Sequence[str], known: Mapping[str, str], where: str, note: Noting
-) -> None:
-    """Notes clips whose folder names another split (`known`) than their list.
-
-    Lists may draw their own: the validation images of the common CAER-S lists lie under `train/`.
-    """
-    folders = (known.get(path.split("/", 1)[0].casefold()) for path in paths)
-    told = zip(paths, splits, folders, strict=True)
-    other = [f"{path} is {split}" for path, split, folder in told if folder and folder != split]
-    if other:
-        message = f"the lists decide, though the folder names another split: {', '.join(other[:3])}"
-        note("split-by-list", where, message, "", len(other))
-
-
-def compare_with_folders(
-    lines: Sequence[Line], first: int, classes: Sequence[str], known: Mapping[str, int], setting: str, note: Noting
-) -> None:
-    """Notes the labels that contradict the class folder in their path; the list is believed all the same.
-
-    A list that is shifted by one, or orders the classes otherwise, reads without an error: this is how to see it.
-    """
-    labels = [(line, line.label - first, _folder_label(line.path, known)) for line in lines]
-    told = [(line, label, folder) for line, label, folder in labels if folder is not None]
-    wrong = [(line, label, folder) for line, label, folder in told if label != folder]
-    if not wrong:
-        return
-    some = "; ".join(f"{line.path!r} is labelled {classes[label]} in {line.where}" for line, label, _ in wrong[:3])
-    message, mend = f"the list says another class than the folder: {some}", "mend the lists, or rename the folders"
-    shifts = {(label - folder) % len(classes) for _, label, folder in told}
-    by_folder = defaultdict(set)
-    for _, label, folder in told:
-        by_folder[folder].add(label)
-    order = {folder: next(iter(of)) for folder, of in by_folder.items() if len(of) == 1}
-    if len(shifts) == 1 and shifts & {1, len(classes) - 1}:
-        message += f". All {len(told)} differ by the same step: the list looks shifted by one"
-        mend = f"check where its labels start ({setting})"
-    elif len(order) == len(by_folder) == len(set(order.values())) > 1:
-        pairs = ", ".join(f"{classes[folder]} is {label + first}" for folder, label in sorted(order.items()))
-        message += f". Each folder has one label of its own ({pairs}): the list seems to order the classes otherwise"
-        mend = "number the labels in the order of the classes, or rename the folders if the list is right"
-    note("label-contradicts-folder", wrong[0][0].where, message, mend, len(wrong))
-
-
-def _lines(file: Path, classes: Mapping[str, int]) -> Iterator[Line]:
+def _lines(file: Path, classes: Mapping[str, int]) -> list[Line]:
     rows = list(_numbered(file))
     between = "\t" if rows and "\t" in rows[0][1] else ","
     columns = _header(_cells(*rows[0], between)) if rows else {}
-    for where, text in rows[1:] if columns else rows:
-        if not columns:
-            yield parse_line(text, where, classes)
-            continue
+    if not columns:
+        return _each(rows, lambda where, text: parse_line(text, where, classes))
+
+    def read(where: str, text: str) -> Line:
         row = _cells(where, text, between)
         if len(row) <= max(columns.values()):
             raise BadInput(where, f"{text!r} has {len(row)} cells, fewer than the header", "complete the line")
         told = {name: row[index] for name, index in columns.items()}
-        yield _line(told["path"], told.get("frames", ""), told["label"], where, text, classes)
+        return _line(told["path"], told.get("frames", ""), told["label"], where, text, classes)
+
+    return _each(rows[1:], read)
+
+
+def _each(rows: Iterable[tuple[str, str]], read: Callable[[str, str], T]) -> list[T]:
+    """What `read` makes of every row; those that it refuses are refused together."""
+    found, errors = [], []
+    for where, text in rows:
+        try:
+            found.append(read(where, text))
+        except BadInput as error:
+            errors.append(error)
+    refuse(errors)
+    return found
+
+
+def _refuse_ragged(lines: Sequence[Line]) -> None:
+    """A few lines without the column of frames that most have: what looks like a label there may be the frames."""
+    bare = [line for line in lines if not line.counted]
+    if 0 < 2 * len(bare) < len(lines):
+        what = "has two columns where most lines have three: is the label missing?"
+        refuse([BadInput(line.where, f"{line.path!r} {what}", "complete the line") for line in bare])
 
 
 def _cells(where: str, text: str, between: str = ",") -> list[str]:
@@ -225,30 +197,11 @@ def _line(path: str, frames: str, label: str, where: str, text: str, classes: Ma
     if max(len(frames), len(label) if label.isdigit() else 0) > _DIGITS:
         raise BadInput(where, f"a number of over {_DIGITS} digits in {text!r:.80}", "mend the line")
     if label.isascii() and label.isdigit():
-        return Line(path, int(frames or 0), int(label), where)
+        return Line(path, int(frames or 0), int(label), where, counted=bool(frames))
     if label.casefold() not in classes:
         mend = f"write `path frames label` or `path label`; {nearest(label, classes)}" if classes else ""
         raise BadInput(where, f"can't read {text!r}", mend or "write `path frames label` or `path label`")
-    return Line(path, int(frames or 0), classes[label.casefold()], where, named=label)
-
-
-def _label(line: Line) -> str:
-    return line.named or str(line.label)
-
-
-def _refuse_mixture(lines: Sequence[Line]) -> None:
-    """All labels are names or all are numbers: a number among names has no known base."""
-    kinds = Counter(bool(line.named) for line in lines)
-    if len(kinds) > 1:
-        few = min(kinds, key=lambda kind: kinds[kind])
-        line = next(line for line in lines if bool(line.named) == few)
-        what = f"label {_label(line)!r} of {line.path!r} is a {'name' if few else 'number'}, most others are not"
-        raise BadInput(line.where, what, "write all labels as names or all as numbers")
-
-
-def _folder_label(path: str, known: Mapping[str, int]) -> int | None:
-    folders = (part.casefold() for part in reversed(plain(path).split("/")[:-1]))
-    return next((known[folder] for folder in folders if folder in known), None)
+    return Line(path, int(frames or 0), classes[label.casefold()], where, label, bool(frames))
 
 
 def _numbered(file: Path) -> Iterator[tuple[str, str]]:

@@ -52,7 +52,7 @@ class Split:
         self.labels = torch.tensor(self.labels_on_cpu, device=device)
         self.one_hot = torch.eye(self.classes, device=device)
         kept = torch.uint8 if stored.face.dtype == torch.uint8 else torch.float32
-        self.held = (stored.face.numel + stored.context.numel) * kept.itemsize < _room(device) / 2
+        self.held = (stored.face.numel() + stored.context.numel()) * kept.itemsize < _room(device) / 2
         self.face, self.context = (
             rows.read(device, kept) if self.held else rows for rows in (stored.face, stored.context)
         )

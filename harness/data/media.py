@@ -10,6 +10,7 @@ import functools
 import hashlib
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from harness.data.clips import Clip, frame_names
@@ -51,8 +52,26 @@ def _inside(root: Path, clip: Clip) -> str:
     folder, name = os.path.split(path)
     target = os.path.realpath(path) if os.path.islink(path) else os.path.join(real(folder), name)
     if not within(root, target):
-        raise Outside(clip.id, f"{clip.media!r} leads outside {root}, to {target}", _LINK)
+        raise _outside(clip.id, clip.media, _first_link(root, parts), root)
     return path
+
+
+def _first_link(root: Path, parts: Sequence[str]) -> str:
+    """The link on a path that leads out of the root."""
+    paths = [os.path.join(root, *parts[:n]) for n in range(1, len(parts) + 1)]
+    return next(path for path in paths if os.path.islink(path) and not within(root, os.path.realpath(path)))
+
+
+def _outside(where: str, media: str, link: str, root: Path) -> Outside:
+    target = os.path.realpath(link)
+    if not os.path.exists(target):
+        return Outside(where, f"{link} is a broken link: {target} is not there", "make the link anew, or take it away")
+    return Outside(where, f"{media!r} leads outside {root}: {link} is a link to {target}", _LINK)
+
+
+def forget() -> None:
+    """Frames that are overwritten in place leave their folder's time as it was: whoever opens a set looks anew."""
+    _folder.cache_clear()
 
 
 @functools.cache  # the folds of a set hold the same folders
@@ -61,8 +80,8 @@ def _folder(path: str, changed: int, root: Path) -> tuple[str, int]:
     sizes = []
     for name in frame_names(Path(path)):
         frame = os.path.join(path, name)
-        if os.path.islink(frame) and not within(root, target := os.path.realpath(frame)):
-            raise Outside(frame, f"leads outside {root}, to {target}", _LINK)
+        if os.path.islink(frame) and not within(root, os.path.realpath(frame)):
+            raise _outside(frame, name, frame, root)
         sizes.append((name, _size(frame)))
     return (hashlib.sha256(repr(sizes).encode()).hexdigest(), len(sizes)) if sizes else ("", 0)
 

@@ -66,14 +66,19 @@ def place(paths: Sequence[str], root: Path, folders: Iterable[str], where: str, 
     known = {folder.casefold() for folder in folders}
     split_folder = "from the last split folder on"
     readings: dict[str, Callable[[str], str]] = {"as written": plain, split_folder: partial(from_last, folders=known)}
+    shorter: dict[str, int] = {}
     for n in range(1, min(plain(path).count("/") for path in paths) + 1):
-        readings[f"without the first {n} folders"] = partial(_without_first, n)
+        name = f"without the first {f'{n} folders' if n > 1 else 'folder'}"
+        readings[name], shorter[name] = partial(_without_first, n), n
     name, hits = best({name: partial(_exists, root, read) for name, read in readings.items()}, _sample(paths, 200))
     if not hits:
         name = split_folder
     placed = [readings[name](path) for path in paths]
-    if placed != list(paths):
-        note("foreign-paths", where, f"paths like {paths[0]!r} are read {name}", "", len(paths))
+    if name in shorter:
+        _refuse_collisions([plain(path) for path in paths], placed, root, shorter[name], where)
+    changed = [path for path, there in zip(paths, placed, strict=True) if there != plain(path)]
+    if changed:
+        note("foreign-paths", where, f"paths like {changed[0]!r} are read {name}", "", len(changed))
     return placed
 
 
@@ -183,6 +188,19 @@ def _leads_out(root: Path, entry: os.DirEntry[str]) -> bool:
 
 def _sample(items: Sequence[T], count: int) -> Sequence[T]:
     return items[:: max(1, len(items) // count)]
+
+
+def _refuse_collisions(paths: Sequence[str], placed: Sequence[str], root: Path, cut: int, where: str) -> None:
+    """Refuses a reading that makes one file of clips that the lists tell apart, as a root inside the set does."""
+    first: dict[str, str] = {}
+    pairs = [(first.setdefault(there, path), path) for path, there in zip(paths, placed, strict=True)]
+    twice = [(one, other) for one, other in pairs if one != other]
+    if twice:
+        one, other = twice[0]
+        what = f"{one!r} and {other!r} would be one file below {root}, and so would {len(twice):,} pairs in all"
+        above = Path(os.path.abspath(root)).parents[:cut]
+        higher = str(above[-1]) if above and existing(above[-1], one) else "the folder below which these paths lie"
+        raise BadInput(where, what, f"the root is too low in the tree: give {higher}")
 
 
 def _without_first(n: int, path: str) -> str:

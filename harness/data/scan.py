@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from harness.data import absence
 from harness.data.clips import SPLITS, Clip, Note, Scan, natural
 from harness.data.media import Outside, fact
 from harness.errors import BadInput
@@ -38,6 +39,7 @@ class Source(Protocol):
     root: Path
     notes: list[Note]
     boxes: Any  # BoxFile | None
+    boxed: Any  # whether the set as published has a box for each clip
 
     def clips(self) -> Iterator[Clip]: ...
     def sizes(self) -> Mapping[str, int]: ...
@@ -54,9 +56,11 @@ class Survey:
     befell: dict[Note, tuple[str, ...]] = field(default_factory=dict)  # ids of the clips that a note names three of
     facts: dict[str, str] = field(default_factory=dict)  # clip id -> its media's size, root-independent
 
-    def note(self, kind: str, clips: Sequence[Clip], message: str, mend: str = "") -> None:
+    def note(self, kind: str, clips: Sequence[Clip], message: str, mend: str = "", named: str = "") -> None:
+        """One note for all these clips, of which a few are named unless it is told how."""
         if clips:
-            note = Note(kind, self.adapter.name, f"{message}: {some(clip.id for clip in clips)}", mend, len(clips))
+            named = named or some(clip.id for clip in clips)
+            note = Note(kind, self.adapter.name, f"{message}: {named}", mend, len(clips))
             self.notes.append(note)
             self.befell[note] = tuple(clip.id for clip in clips)
 
@@ -94,8 +98,8 @@ def survey(adapter: Source) -> Survey:
         first, others = outside[0], len(outside) - 1
         raise BadInput(first.where, first.what + f" (and {plural(others, 'other clip')})" * bool(others), first.mend)
     found.clips.sort(key=lambda clip: natural(clip.id))
-    mend = "complete the copy, or remove the lines"
-    found.note("label-without-video", found.absent, "labelled, but not in this copy, so left out", mend)
+    named, mend = absence.told(adapter.root, found.absent)
+    found.note("label-without-video", found.absent, "labelled, but not in this copy, so left out", mend, named)
     mend = "frames were extracted with another tool or rate than the list's"
     found.note("frame-count", miscounted, "the folder holds another number of frames than listed", mend)
     places = defaultdict(set)
@@ -111,8 +115,11 @@ def scan(adapter: Source, train: Train, face: Face, limits: Clips) -> Scan:
     """What a run trains on. Raises `BadInput` where going on would train on something else than the user thinks."""
     found = survey(adapter)
     if not found.clips:
-        raise BadInput(str(adapter.root), "none of the listed clips is there", _root_mend(adapter))
-    _refuse_absence(found, limits.max_absent)
+        named = absence.told(adapter.root, found.absent)[0]
+        what = "none of the listed clips is there" + (f": {named}" if named else "")
+        raise BadInput(str(adapter.root), what, _root_mend(adapter))
+    for error in _absences(found, limits.max_absent):
+        raise error
     clips, faces = _prepared(found, train, face)
     clips = _limited(clips, train.limit, found)
     notes = adapter.notes + found.notes
@@ -123,13 +130,9 @@ def scan(adapter: Source, train: Train, face: Face, limits: Clips) -> Scan:
 def refusals(found: Survey, train: Train, face: Face, limits: Clips) -> list[BadInput]:
     """Why `scan` would refuse what was surveyed, so that an audit can tell all of it at once."""
     tried = replace(found, notes=[], befell={})  # what would be noted on the way is not to be told here
-    errors = []
+    errors = list(_absences(tried, limits.max_absent))
     try:
-        _refuse_absence(tried, limits.max_absent)
-    except BadInput as error:
-        errors.append(error)
-    try:
-        if found.clips:
+        if not errors or any(clip.split == "train" for clip in found.clips):  # else said already
             _prepared(tried, train, face)
     except BadInput as error:
         errors.append(error)
@@ -174,15 +177,15 @@ def _root_mend(adapter: Source) -> str:
 # --- what a run makes of it -------------------------------------------------------------------------------------
 
 
-def _refuse_absence(found: Survey, most: float) -> None:
+def _absences(found: Survey, most: float) -> Iterator[BadInput]:
     """A copy that lacks a good part of what is labelled would be reported under the whole set's name."""
     for split in SPLITS:
         there, gone = (sum(clip.split == split for clip in clips) for clips in (found.clips, found.absent))
         if gone > most * (there + gone):
-            some = ", ".join(clip.media for clip in found.absent if clip.split == split)[:200]
-            what = f"{gone} of {there + gone} clips of {split} are not in this copy, more than {most:g} of them: {some}"
-            mend = "complete the copy, take the lines off the lists, or raise clips.max_absent"
-            raise BadInput(str(found.adapter.root), what, mend)
+            absent = [clip for clip in found.absent if clip.split == split]
+            named, mend = absence.told(found.adapter.root, absent)
+            what = f"{gone} of {there + gone} clips of {split} are not in this copy, more than {most:g} of them"
+            yield BadInput(str(found.adapter.root), f"{what}: {named}", f"{mend}, or raise clips.max_absent")
 
 
 def _with_val(found: Survey, train: Train) -> list[Clip]:
@@ -235,6 +238,11 @@ def _count_faces(clips: list[Clip], split: str) -> dict[str, int]:
 
 
 def _refuse_missing_boxes(found: Survey, faces: Mapping[str, Mapping[str, int]], most: float) -> None:
+    if not found.has_boxes and found.adapter.boxed and most < 1 and faces:
+        name = found.adapter.name
+        what = "no face boxes, though this set has one for each clip"
+        mend = f"put the box file (*face*.json) beside the lists, or give data.{name}.faces"
+        raise BadInput(str(found.adapter.root), what, f"{mend}; face.max_missing=1 goes on without boxes")
     for split, count in faces.items():
         gone, total = count["missing"], count["missing"] + count["found"]
         if found.has_boxes and gone > most * total:
@@ -248,7 +256,7 @@ def _refuse_missing_boxes(found: Survey, faces: Mapping[str, Mapping[str, int]],
 def _face_policy(clips: list[Clip], face: Face, found: Survey) -> list[Clip]:
     name, missing = found.adapter.name, [clip for clip in clips if clip.face is None]
     if missing and face.missing == "error":
-        first = ", ".join(clip.id for clip in missing[:3])
+        first = some(clip.id for clip in missing)
         raise BadInput(name, f"{len(missing)} clips have no face box: {first}", "choose another face.missing")
     if face.missing == "skip":
         found.note("face-missing", missing, "no face box, so left out (face.missing = skip)")

@@ -1,4 +1,4 @@
-"""What processes do that train together: who gets which clips, and what when one of them is gone.
+"""Who trains on which clips: an epoch's batches, and a process's share of each.
 
 The global batch is what the settings speak of. It is shared out so that every clip counts once and neighbours stay
 together, whatever the number of processes and micro-batches.
@@ -7,39 +7,13 @@ together, whatever the number of processes and micro-batches.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-import torch.distributed
-from torch import Tensor
 
 from harness.data.loading import Pick, as_picks
-from harness.errors import Deserted
 from harness.methods import Component
-
-if TYPE_CHECKING:
-    from accelerate import Accelerator
-
-
-@contextmanager
-def partners() -> Iterator[None]:
-    """Inside, processes train together. Raises `Deserted` in those that are left when one of them went away."""
-    try:
-        yield
-    except Exception as error:
-        if not gone(error):
-            raise
-        words = str(error).partition("] ")[2] or str(error)  # behind the place in the C++ code
-        raise Deserted(f"another process that trains along went away ({words.partition('. ')[0]})") from error
-
-
-def gone(error: Exception) -> bool:
-    """Whether a collective failed because another process does not answer any more."""
-    return isinstance(error, torch.distributed.DistError) or (isinstance(error, RuntimeError) and "gloo" in str(error))
 
 
 @dataclass
@@ -87,15 +61,3 @@ def share(step: list[Pick], rank: int, world: int, accumulation: int) -> list[Sh
 def _pieces(picks: list[Pick], count: int) -> list[list[Pick]]:
     size = math.ceil(len(picks) / count / 2) * 2 if count > 1 else len(picks)
     return [picks[start * size : (start + 1) * size] for start in range(count)]
-
-
-def gather(accelerator: Accelerator, rows: Tensor, *, real: bool = True) -> Tensor:
-    """Rows of all processes in the order of the global batch, without the fillers of empty shares."""
-    rows = rows if real else rows[:0]
-    if accelerator.num_processes == 1:
-        return rows
-    counts = accelerator.gather(torch.tensor([len(rows)], device=rows.device)).tolist()
-    padded = rows.new_zeros((max(counts), *rows.shape[1:]))
-    padded[: len(rows)] = rows
-    parts = accelerator.gather(padded).split(max(counts))
-    return torch.cat([part[:count] for part, count in zip(parts, counts, strict=True)])

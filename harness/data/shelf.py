@@ -11,6 +11,7 @@ import hashlib
 import json
 import math
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -172,7 +173,8 @@ class Shelf:
             try:
                 with safe_open(path, framework="pt") as file:
                     held = json.loads(file.metadata()["keys"])
-            except (SafetensorError, KeyError, TypeError, ValueError):  # damaged; an OSError is not the shard's fault
+            except (SafetensorError, KeyError, TypeError, ValueError) as error:  # an OSError is not the shard's fault
+                print(f"{path}: damaged ({error!s:.200}), it is made again", file=sys.stderr, flush=True)
                 path.unlink(missing_ok=True)
                 continue
             for key, row, facts in held:
@@ -198,7 +200,6 @@ class Rows:
         self.parts, self.places = parts, places
         self.shape = (*places.shape[:2], *parts[0].shape[1:])
 
-    @property
     def numel(self) -> int:
         return math.prod(self.shape)
 

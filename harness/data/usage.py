@@ -6,6 +6,7 @@ Where a file system has no locks, nothing is known to be in use.
 from __future__ import annotations
 
 import fcntl
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
@@ -20,8 +21,9 @@ def use(folder: Path) -> None:
         return
     with suppress(OSError):  # a cache that can't be written to is not cleared from here either
         file = (folder / FILE).open("ab")
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_SH)  # waits for who just asks
         _held[folder] = file
+        os.utime(folder / FILE)  # tells when it was last used
 
 
 def used(folder: Path) -> bool:

@@ -8,55 +8,36 @@ that is all. A layout of another kind overrides `entries`; one that fits nothing
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import posixpath
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 from harness import plugins
 from harness.data import folders, listfiles
 from harness.data.boxes import Boxes
-from harness.data.clips import IMAGES, Clip, Note, frame_names
-from harness.data.lists import Line, compare_splits, compare_with_folders, first_label, read_list, refuse_other_bases
-from harness.data.paths import existing, media_below, place, stem
+from harness.data.clips import Clip, Note
+from harness.data.labels import (
+    compare_splits,
+    compare_with_folders,
+    first_label,
+    refuse_one_shifted,
+    refuse_other_bases,
+)
+from harness.data.lists import Line, read_list
+from harness.data.paths import existing, place
+from harness.datasets._entries import Entry, Folded, Listed
 from harness.errors import BadInput, nearest
-from harness.protocol import Data, Face
-from harness.settings import knob
+from harness.protocol import Face
+from harness.words import some
 
+__all__ = ["Adapter", "Entry", "Folded", "Listed", "folds_of", "our_sentences"]
 
-@dataclass(frozen=True)
-class Listed(Data):
-    """What a set with `path frames label` lists may need to be told."""
-
-    first_label: str = knob(
-        "auto", "where the lists' labels start; auto: as the lists show", choices=("auto", "0", "1")
-    )
-    subject: str = knob("", "regular expression whose first group, in a clip's path, is the person; empty: unknown")
-    bodies: str = knob("", "file of body boxes; empty: `*bod*.json` beside the lists")
-
-
-@dataclass(frozen=True)
-class Folded(Listed):
-    """A set with five official folds."""
-
-    fold: str = knob("all", "which official fold; all: each in turn", choices=("all", *(str(n) for n in range(1, 6))))
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """An annotation, before its media and boxes are looked up."""
-
-    path: str  # below the root
-    label: int
-    split: str
-    frames: int = 0
-    subject: str = ""
-    written: str = ""  # the path as a list writes it
-    id: str = ""  # empty: the path without extension
+DESCRIPTIONS = Path(__file__).with_name("descriptions.toml")
 
 
 class Adapter:
@@ -76,6 +57,7 @@ class Adapter:
     official: ClassVar[dict[str, int]] = {}  # official clips per split, where known
     official_folds: ClassVar[tuple[dict[str, int], ...]] = ()  # the same of each fold
     official_note: ClassVar[str] = ""  # what to know about these numbers
+    boxed: ClassVar[bool] = False  # the set as published has a face box for each clip
     stand_in: ClassVar[str] = "center-crop"  # for a missing face box, where face.missing is auto
     Settings: ClassVar[type] = Listed
 
@@ -92,6 +74,7 @@ class Adapter:
     def __init__(self, settings: Any, root: Path) -> None:
         self.settings, self.root = settings, Path(root)
         self.notes: list[Note] = []
+        self.befell: dict[Note, tuple[str, ...]] = {}  # the clips of a note that names a few of them
         self.boxes: Boxes | None = None  # once `clips` has run
         self.home: Path | None = None  # where the annotations were found
 
@@ -109,11 +92,14 @@ class Adapter:
         """The settings of the face stream, as they are for this set."""
         return dataclasses.replace(face, missing=cls.stand_in) if face.missing == "auto" else face
 
-    def note(self, kind: str, where: str, message: str, mend: str = "", count: int = 1) -> None:
+    def note(
+        self, kind: str, where: str, message: str, mend: str = "", count: int = 1, clips: Iterable[str] = ()
+    ) -> None:
         """Tells the user of something dropped, defaulted or guessed: one note for all clips it befell."""
         told = Note(kind, where, message, mend, count)
         if told not in self.notes:
             self.notes.append(told)
+            self.befell[told] = tuple(clips)
 
     def sizes(self) -> dict[str, int]:
         """Official clips per split (of this fold), where known."""
@@ -123,9 +109,8 @@ class Adapter:
     def descriptions(self) -> tuple[str, ...]:
         """A sentence of visible cues for each class, in label order: the user's own, else ours."""
         told = getattr(self.settings, "descriptions", {})
-        file = Path(__file__).with_name("descriptions.toml")
-        found = told or self.sentences(tomllib.loads(file.read_text(encoding="utf-8")))
-        where = f"data.{self.name}.descriptions" if told else f"{file.name} [{self.name}]"
+        found = told or self.sentences(our_sentences())
+        where = f"data.{self.name}.descriptions" if told else f"{DESCRIPTIONS.name} [{self.name}]"
         for name in found:
             if name not in self.classes:
                 raise BadInput(where, f"{name!r} is no class of {self.name}", nearest(name, self.classes))
@@ -149,7 +134,7 @@ class Adapter:
             bodies = self.boxes_of(entries, self.files("bodies", "*bod*.json"), "body")
         converted = 0
         for entry in entries:
-            media, key = self.on_disk(entry.path), _key(entry)
+            media, key = self.on_disk(entry.path), entry.key
             body = bodies.get(key) if bodies else None
             converted += media != entry.path
             yield Clip(
@@ -212,29 +197,25 @@ class Adapter:
 
     def boxes_of(self, entries: Sequence[Entry], files: Sequence[Path], kind: str = "face") -> Boxes | None:
         """The boxes of these files, by the spelling of keys that suits the entries."""
-        return Boxes(files, [*map(_key, entries)], self.folder, self.splits, self.note, kind) if files else None
+        keys = [entry.key for entry in entries]
+        return Boxes(files, keys, self.folder, self.splits, self.note, kind) if files else None
 
-    def unlabelled(self, folders: Iterable[str], labelled: Iterable[str], mend: str = "complete the lists") -> None:
-        """Notes the media below `folders` that no annotation speaks of."""
-        paths = list(labelled)
-        known = {stem(path) for path in paths}
-        homes = {posixpath.dirname(path) for path in paths if path.lower().endswith(IMAGES)}  # images that are clips
-        extra = []
-        for path in (path for folder in folders for path in media_below(self.root, folder)):
-            if path in homes:
-                names = (f"{path}/{name}" for name in frame_names(self.root / path))
-                extra += [name for name in names if stem(name) not in known]
-            elif stem(path) not in known:
-                extra.append(path)
-        if extra:
-            message = f"in this copy but in no list, so left out: {', '.join(extra[:3])}"
-            self.note("video-without-label", str(self.root), message, mend, len(extra))
+    def unlabelled(self, below: Iterable[str], labelled: Iterable[str], mend: str = "complete the lists") -> None:
+        """Notes the media below these folders that no annotation speaks of."""
+        if extra := folders.beyond(self.root, below, labelled):
+            message = f"in this copy but in no list, so left out: {some(extra)}"
+            self.note("video-without-label", str(self.root), message, mend, len(extra), extra)
 
     def split_folders(self, below: str = "") -> dict[str, str]:
         """The split folders there are, as paths below the root, and the split each holds."""
         names = sorted(entry.name for entry in (self.root / below).iterdir() if entry.is_dir())
         known = {name: self.splits[name.casefold()] for name in names if name.casefold() in self.splits}
         return {posixpath.join(below, name): split for name, split in known.items()}
+
+    def inside(self) -> str:
+        """Where the root is one folder too high: the folder in it that is meant. Else empty."""
+        inner = self.root / self.folder
+        return f"did you mean {inner}?" if self.folder and inner.is_dir() else ""
 
     # --- lists, and trees of class folders ------------------------------------------------------------------
 
@@ -248,8 +229,7 @@ class Adapter:
         if self.folds and fold == "all":
             raise BadInput(f"data.{self.name}.fold", "one fold is read at a time", f"give one of 1 to {self.folds}")
         names = listfiles.Names(*self._owners(), self.splits, self.folds, f"data.{self.name}.annotations")
-        found = (listfiles.choose(folder, names, fold, self.note) for folder in self.places())
-        lists = next((lists for lists in found if lists), {})
+        lists = listfiles.find(self.places(), self.root, names, fold, self.note)
         if not lists and self.settings.annotations:
             mend = "they are called train.txt, validation.txt, test.txt, or end so"
             raise BadInput(self.settings.annotations, "holds no lists", mend)
@@ -266,7 +246,8 @@ class Adapter:
             raise BadInput(where, "the lists are empty", "give lists of `path frames label` lines")
         told, setting = getattr(self.settings, "first_label", "auto"), f"data.{self.name}.first_label"
         refuse_other_bases(read.values(), len(self.classes))
-        first, why = first_label(lines, len(self.classes), told, setting)
+        first, why = first_label(lines, self.classes, told, setting, known)
+        refuse_one_shifted(read.values(), first, self.classes, known)
         self.note("first-label", where, f"labels start at {first}: {why}", count=len(lines))
         compare_with_folders(lines, first, self.classes, known, setting, self.note)
         places = self.placed(lines, where)
@@ -278,7 +259,8 @@ class Adapter:
         splits = self.split_folders()
         if not splits:
             mend = f"give lists (data.{self.name}.annotations), or train/<class>/ and test/<class>/ folders"
-            raise BadInput(str(self.root), "holds neither annotation lists nor split folders", mend)
+            what = "holds neither annotation lists nor split folders"
+            raise BadInput(str(self.root), what, self.inside() or mend)
         self.note("labels-from-folders", str(self.root), "no lists: labels are the class folders' names")
         for path, label, split in folders.labelled(self.root, splits, self._spellings(), self.note):
             yield Entry(path, label, split)
@@ -300,9 +282,10 @@ class Adapter:
             raise BadInput(where, f"{pattern!r}: {error}", "give a regular expression with one group") from error
 
 
-def _key(entry: Entry) -> tuple[str, str, str]:
-    """What a clip's boxes may be keyed by: its path below the root, as a list writes it, and its id."""
-    return entry.path, entry.written, entry.id or stem(entry.path)
+@functools.cache
+def our_sentences() -> Mapping[str, Any]:
+    """Our own sentences for the classes, `descriptions.toml`: by data set (and affect), class by class."""
+    return tomllib.loads(DESCRIPTIONS.read_text(encoding="utf-8"))
 
 
 def folds_of(cls: type[Adapter], settings: Any) -> list[tuple[str, Any]]:

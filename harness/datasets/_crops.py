@@ -36,7 +36,7 @@ class FaceCrops(Adapter):
         return "/".join(stem(plain(path)).split("/")[-self.parts :]).zfill(self.digits)
 
     def _forms(self, id: str) -> tuple[str, ...]:
-        return (id, str(int(id))) if self.digits and id.isdigit() else (id,)
+        return (id, str(int(id))) if self.digits and id.isascii() and id.isdigit() else (id,)
 
     def _there(self, home: str, forms: Sequence[str]) -> str:
         paths = [f"{home}/{form}" if home else form for form in forms]

@@ -20,6 +20,7 @@ class CAER(Adapter):
     paper = "arXiv:1908.05913"
     folder = "CAER"
     classes = ("Anger", "Disgust", "Fear", "Happy", "Neutral", "Sad", "Surprise")
+    boxed = True
     metric = "war"
     official: ClassVar[dict[str, int]] = {"train": 9222, "val": 1316, "test": 2637}
     official_note = "counted in the public lists; the set itself holds a few clips more"

@@ -21,6 +21,7 @@ class CAERS(Adapter):
     paper = "arXiv:1908.05913"
     folder = "CAER-S"
     classes = ("Anger", "Disgust", "Fear", "Happy", "Neutral", "Sad", "Surprise")
+    boxed = True
     metric = "war"
     official: ClassVar[dict[str, int]] = {"train": 44996, "test": 20987}
     official_note = "from memory of the literature, not counted; the public lists hold 44,100 + 4,907 and 20,992 lines"

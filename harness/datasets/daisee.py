@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from harness.data.lists import once, read_table
+from harness.data.lists import once, read_table, refuse
 from harness.data.paths import existing, stem
 from harness.datasets import Adapter, Entry
 from harness.errors import BadInput
 from harness.protocol import Data
 from harness.settings import knob
+from harness.words import some
 
 AFFECTS = ("boredom", "engagement", "confusion", "frustration")
 FOLDERS = {"train": "Train", "val": "Validation", "test": "Test"}
@@ -57,7 +59,7 @@ class DAiSEE(Adapter):
             mend = (
                 "put TrainLabels.csv, ValidationLabels.csv, TestLabels.csv in Labels/, or set data.daisee.annotations"
             )
-            raise BadInput(str(self.root), "no label tables", mend)
+            raise BadInput(str(self.root), "no label tables", self.inside() or mend)
         self.home = next(iter(tables.values())).parent
         media = next((name for name in ("DataSet", "Dataset") if (self.root / name).is_dir()), "")
         folders = self.split_folders(media)
@@ -85,23 +87,39 @@ class DAiSEE(Adapter):
             else:
                 found[split] = file
         if found and unread:
-            self.note("lists-unused", str(folder), f"not read: {', '.join(unread[:3])}", count=len(unread))
+            self.note("lists-unused", str(folder), f"not read: {some(unread)}", count=len(unread))
         return found
 
     def _rows(self, table: Path, split: str, home: str) -> list[Entry]:
         """A table's clips, repeated rows once."""
         column = self.settings.affect.capitalize()
+        read = list(read_table(table, ("ClipID", column)))
+        self._refuse_rows(table, column, read)
         rows = []
-        for where, row in read_table(table, ("ClipID", column)):
+        for where, row in read:
             clip, label = stem(row["ClipID"]), row[column]
-            if label not in ("0", "1", "2", "3"):
-                raise BadInput(where, f"{column} of {clip} is {label!r}", "levels are 0, 1, 2 or 3")
             person = clip[:6]  # the first six digits
             file = row["ClipID"] if clip != row["ClipID"] else f"{clip}.avi"
             path, id = posixpath.join(home, person, clip, file), posixpath.join(FOLDERS[split], person, clip)
             rows.append((where, Entry(path, int(label), split, subject=person, written=row["ClipID"], id=id)))
         kept = once(rows, lambda r: r[1].id, lambda r: r[1].label, lambda r: r[0], str(table), self.note)
         return [entry for _, entry in kept]
+
+    def _refuse_rows(self, table: Path, column: str, rows: Sequence[tuple[str, dict[str, str]]]) -> None:
+        """All that is wrong with a table's levels and ids, together: one wrong row may be a slip, many are a shift."""
+        levels = Counter(row[column] for _, row in rows)
+        if levels["4"] and not levels["0"] and not levels.keys() - set("1234"):
+            what = f"{column} is 4 in {levels['4']:,} of {len(rows):,} rows and 0 in none: this table counts from 1"
+            raise BadInput(str(table), what, "fetch it again, or subtract 1 in every row: levels are 0, 1, 2 or 3")
+        errors = []
+        for where, row in rows:
+            if row[column] not in ("0", "1", "2", "3"):
+                what = f"{column} of {stem(row['ClipID'])} is {row[column]!r}"
+                errors.append(BadInput(where, what, "levels are 0, 1, 2 or 3"))
+            elif re.fullmatch(r"[0-9.,]+E\+?[0-9]+", row["ClipID"], re.IGNORECASE):
+                what = f"clip {row['ClipID']!r} was rounded by a spreadsheet"
+                errors.append(BadInput(where, what, "fetch the table again, and save it as text"))
+        refuse(errors)
 
 
 def _forms(path: str) -> tuple[str, ...]:

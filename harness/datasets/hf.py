@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import filelock
 from tqdm import tqdm
 
+from harness.data import cupboard, usage
 from harness.data.clips import IMAGES, VIDEOS, frame_names, natural
 from harness.data.paths import within
 from harness.datasets import Entry
@@ -29,7 +30,6 @@ from harness.datasets._columns import Columns, Settings, columns_of
 from harness.datasets.folder import Folder
 from harness.errors import BadInput
 from harness.files import read_json, read_lines, write_json, write_lines
-from harness.model import weights
 
 if TYPE_CHECKING:
     import datasets
@@ -71,12 +71,13 @@ class HF(Folder):
         facts = [(name, split._fingerprint, len(split), str(split.features)) for name, split in splits.items()]
         parts = [LAYOUT, facts, astuple(columns), *settings.classes]
         key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
-        folder = weights.cache_folder() / "hf" / key
+        folder = cupboard.home(cupboard.HF) / key
         folder.parent.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(f"{folder}.lock"):
             if not folder.is_dir():
                 left_out = [name for name in splits if name not in known]
                 _lay_out(folder, settings, known, columns, left_out)
+            usage.use(folder)
         return folder
 
     def read_classes(self) -> tuple[str, ...]:
@@ -159,7 +160,7 @@ def _lay_out(
 ) -> None:
     """Writes the set beside its place and moves it there when it is whole."""
     source, part, homes = settings.root, folder.with_name(folder.name + ".part"), _homes(settings.root)
-    shutil.rmtree(part, ignore_errors=True)  # of a process that was cut off
+    shutil.rmtree(part, ignore_errors=True)  # of a process that was killed
     total = sum(map(len, splits.values()))
     print(f"laying out {total} clips of {source} in {folder}", file=sys.stderr, flush=True)
     classes, rows, faces = list(settings.classes) or _classes(splits, columns.label), [], {}
@@ -184,6 +185,8 @@ def _lay_out(
     except OSError as error:
         mend = "free some space, or set HARNESS_CACHE to a folder on another disk"
         raise BadInput(str(error.filename or part), f"can't lay out {source}: {error.strerror}", mend) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def _rows(split: datasets.Dataset, columns: Columns) -> Iterator[dict[str, Any]]:

@@ -19,6 +19,7 @@ class RAER(Adapter):
     paper = "arXiv:2507.00586"
     folder = "RAER"
     classes = ("Neutral", "Enjoyment", "Confusion", "Fatigue", "Distraction")
+    boxed = True
     metric = "uar"
     official: ClassVar[dict[str, int]] = {"test": 527}
     official_note = "of one published run; the size of train isn't published"

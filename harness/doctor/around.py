@@ -31,7 +31,7 @@ WRITES = 5
 
 def of_the_places(runs: str) -> dict[str, Any]:
     """The facts of the folders that are written to."""
-    cache = _place("cache", weights.cache_folder())
+    cache = _place("cache", variables.cache_folder())
     try:
         cached = sum(each.bytes for each in cupboard.holdings())
     except OSError as error:

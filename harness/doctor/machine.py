@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from harness.doctor.facts import Facts, LauncherFile
@@ -82,16 +83,20 @@ def launcher_file(facts: Facts) -> Iterator[Finding]:
         yield Finding("launcher-file", "`accelerate launch` refuses its own default file", _said(file), told)
         return
     yield Finding("launcher-file", "`accelerate launch` takes this file unless told another", _said(file))
-    processes = int(file.values.get("num_processes") or 1)
     kind = str(file.values.get("distributed_type"))
+    if file.values.get("use_cpu") or kind == "MULTI_CPU":
+        if gpus:
+            yield Finding("launcher-file", "it trains on the CPU, and there are GPUs", _said(file), told)
+        return
+    machines = int(file.values.get("num_machines") or 1)
+    processes = math.ceil(int(file.values.get("num_processes") or 1) / machines)  # the file counts those of all
     if processes > max(gpus, 1):
-        what = f"it asks for {processes} processes, and there are {gpus} GPUs"
+        each = " on each machine" if machines > 1 else ""
+        what = f"it asks for {processes} processes{each}, and there are {gpus} GPUs"
         yield Finding("launcher-file", what, _said(file), told)
     elif gpus > 1 and (kind == "NO" or processes == 1):
         what = f"it starts one process, and there are {gpus} GPUs"
         yield Finding("launcher-file", what, _said(file), f"{told}; --num_processes {gpus} uses all")
-    if file.values.get("use_cpu") and gpus:
-        yield Finding("launcher-file", "it trains on the CPU, and there are GPUs", _said(file), told)
 
 
 def precision(facts: Facts) -> Iterator[Finding]:
@@ -118,7 +123,7 @@ def open_files(facts: Facts) -> Iterator[Finding]:
 def _said(file: LauncherFile) -> str:
     told = file.error or ", ".join(
         f"{key} {file.values[key]}"
-        for key in ("distributed_type", "num_processes", "mixed_precision")
+        for key in ("distributed_type", "num_machines", "num_processes", "mixed_precision")
         if key in file.values
     )
     return f"{file.path}: {told}"

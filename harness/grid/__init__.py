@@ -117,7 +117,7 @@ def build(name: str, raw: Mapping[str, Any], overrides: Sequence[str] = (), *, t
     methods = _Methods(raw.get("baseline", ""), factors, components, name)
     layout = design.lay(chosen, {factor: len(levels) for factor, levels in factors.items()}, methods.why_not)
     _check_fraction(layout, methods)
-    arms, dropped = _arms(layout, methods, name) if layout.cells else (_listed(raw, name, components), [])
+    arms, dropped = _arms(layout, methods, name) if layout.cells else _listed(raw, name, components)
     check_felt(changed, datasets, [arm.method for arm in arms], components)
     return Grid(
         name=renamed(name, changed, tiny),
@@ -145,9 +145,17 @@ def _presets(raw: Mapping[str, Any]) -> Iterator[str]:
             yield from grammar.presets_in(word) if isinstance(word, str) else ()
 
 
-def _listed(raw: Mapping[str, Any], name: str, defaults: Mapping[str, Any]) -> list[Arm]:
-    methods = [grammar.resolve(text, defaults) for text in _names(raw, "methods", name)]
-    return [Arm(method, {}) for method in {str(method): method for method in methods}.values()]
+def _listed(raw: Mapping[str, Any], name: str, defaults: Mapping[str, Any]) -> tuple[list[Arm], list[dict[str, str]]]:
+    """The methods that a grid names, without duplicates, and those that come out as one before them."""
+    arms: dict[str, Arm] = {}
+    dropped = []
+    for text in _names(raw, "methods", name):
+        method = grammar.resolve(text, defaults)
+        if str(method) in arms:
+            dropped.append({"method": text, "why": f"the same method as another that is listed: {method}"})
+        else:
+            arms[str(method)] = Arm(method, {})
+    return list(arms.values()), dropped
 
 
 def _arms(layout: design.Layout, methods: _Methods, name: str) -> tuple[list[Arm], list[dict[str, str]]]:

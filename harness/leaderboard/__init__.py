@@ -34,9 +34,9 @@ def report(stores: Sequence[Store], grid: str | None, out: Path) -> Path:
     drawn = {path: draw() for path, draw in _pictures(board, found.rows, told)}
     texts = {
         "ablation.tex": paper.tables(board, found.rows).encode(),
-        "README.md": readme.page(board, found.rows, told, drawn.keys()).encode(),
+        "README.md": readme.page(board, found, told, drawn.keys()).encode(),
     }
-    write_chunks(out / "index.html", page.document(board, found.rows, told))
+    write_chunks(out / "index.html", page.document(board, found, told))
     write_chunks(out / "results.csv", sheets.as_csv(results.tidy(board)))
     write_chunks(out / "ablation.csv", sheets.as_csv(as_rows(found.rows)))
     write_json(out / "copies.json", {name: _copy(board, name) for name in board.datasets})
@@ -71,7 +71,7 @@ def _pictures(board: Board, rows: Sequence[Row], found: Summary) -> Iterator[tup
     if single:
         yield figures.EFFECTS, lambda: figures.effects(single, titles)
     if pairs:
-        yield figures.INTERACTIONS, lambda: figures.interactions(pairs, titles)
+        yield figures.INTERACTIONS, lambda: figures.interactions(pairs, titles, board.contrasts)
     ranked = {metric: each for metric, each in found.standings.items() if each.ranks}
     if ranked and all(len(each.methods) <= figures.MOST_RANKED for each in ranked.values()):
         yield figures.RANKS, lambda: figures.ranks(ranked, titles[ALL])

@@ -61,11 +61,13 @@ class Row:
 
 @dataclass(frozen=True)
 class Ablation:
-    """All rows, corrected table by table; the runs (by id) whose predictions are missing or can't be used; and by data
-    set and metric the variance of a run's score for the draw of its test clips (the mean over runs).
+    """All rows, corrected table by table; how runs were weighed for them, with all comparisons that were asked for;
+    the runs (by id) whose predictions are missing or can't be used; and by data set and metric the variance of a run's
+    score for the draw of its test clips (the mean over runs).
     """
 
     rows: list[Row]
+    weigher: Weigher
     unread: frozenset[str]
     drawn: Mapping[tuple[str, str], float]
 
@@ -84,7 +86,7 @@ def ablation(board: Board) -> Ablation:
         rows += _of_all(board, measured, asked, shared)
     unread = frozenset(run_id for part in measured.values() for run_id in part.unread)
     drawn = {(name, m): mean(values) for name, part in measured.items() for m, values in part.drawn.items() if values}
-    return Ablation(_corrected(_in_order(rows)), unread, drawn)
+    return Ablation(_corrected(_in_order(rows)), weigher, unread, drawn)
 
 
 def as_rows(rows: Sequence[Row]) -> list[list[str]]:

@@ -126,6 +126,11 @@ class Board:
     disputed: tuple[str, ...] = ()
 
     @cached_property
+    def contrasts(self) -> list[str]:
+        """The names of all that is compared with a first level, factor by factor."""
+        return [name for factor in self.factors for _, name in factor.contrasts]
+
+    @cached_property
     def done(self) -> list[Run]:
         return [run for run in self.runs if run.done]
 

@@ -13,21 +13,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.errors import BadInput
-from harness.leaderboard.markdown import escape, table
+from harness.leaderboard.markdown import escape, how_chosen, table
 from harness.store import Record
+from harness.store.wording import MEANING, percent, smoke_test
 from harness.words import plural
 
 _METRICS: dict[str, dict[str, Any]] = {
-    "war": {"type": "accuracy", "name": "WAR (share of clips that are right)"},
-    "uar": {"type": "recall", "name": "UAR (mean recall of the classes)", "args": {"average": "macro"}},
-    "f1": {"type": "f1", "name": "F1 (mean over the classes)", "args": {"average": "macro"}},
+    "war": {"type": "accuracy"},
+    "uar": {"type": "recall", "args": {"average": "macro"}},
+    "f1": {"type": "f1", "args": {"average": "macro"}},
 }
 _NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
-_SELECTION = {
-    "val": "the epoch was chosen on the validation clips, and the test clips were read once, at that epoch",
-    "last": "the last epoch is reported",
-    "oracle": "**the epoch was chosen on the test clips themselves, so every score is too high**",
-}
 
 
 def card(record: Record) -> str:
@@ -58,7 +54,9 @@ def _header(record: Record) -> str:
         "args": dict(_copy(record)),
     }
     metrics = [
-        {**facts, "value": scores[name], "verified": False} for name, facts in _METRICS.items() if name in scores
+        {"name": f"{name.upper()} ({MEANING[name]})", **facts, "value": scores[name], "verified": False}
+        for name, facts in _METRICS.items()
+        if name in scores
     ]
     result = {
         "task": {"type": "video-classification", "name": "Emotion recognition on video"},
@@ -100,25 +98,24 @@ def _warnings(record: Record) -> Iterator[str]:
             f"> **A rendered miniature of {escape(record.spec['dataset'])}.** Its clips are drawn by a program: the "
             "scores say nothing about the real data set."
         )
-    if limit := record.spec.get("train", {}).get("limit"):
-        yield f"> **Smoke test: trained on at most {limit} clips a class.** The scores mean nothing."
+    if told := smoke_test([record.spec.get("train", {}).get("limit") or 0]):
+        yield f"> **{told[0]}** {told[1]}"
     if errors := record.errors():
         yield f"> **The run raised errors ({escape(', '.join(errors))}): its scores don't mean what they say.**"
 
 
 def _said(record: Record) -> Iterator[str]:
     spec, result = record.spec, record.result
-    chosen = _SELECTION.get(result.get("selection", "val"), escape(str(result.get("selection"))))
-    epochs = spec.get("train", {}).get("epochs", "?")
-    yield f"Epoch {result.get('epoch', 0) + 1} of {epochs}: {chosen}. One run, one seed."
+    epoch = f"Epoch {result.get('epoch', 0) + 1} of {spec.get('train', {}).get('epochs', '?')}."
+    yield f"{epoch} {how_chosen(result.get('selection', 'val'))} One run, one seed."
     yield "## Scores"
     splits = [split for split in ("val", "test") if split in result.get("metrics", {})]
     names = list(dict.fromkeys(name for split in splits for name in result["metrics"][split]))
-    cells = [[name.upper(), *(_percent(result["metrics"][split].get(name)) for split in splits)] for name in names]
+    cells = [[name.upper(), *(percent(result["metrics"][split].get(name)) for split in splits)] for name in names]
     yield table(["%", *splits], cells, range(1, 1 + len(splits)))
     recalls = result.get("per_class", {}).get("test", {})
     if recalls:
-        yield table(["recall on test", "%"], [[escape(name), _percent(value)] for name, value in recalls.items()], [1])
+        yield table(["recall on test", "%"], [[escape(name), percent(value)] for name, value in recalls.items()], [1])
     yield "## Training"
     yield table(["", ""], [[escape(name), escape(value)] for name, value in _facts(record)])
     yield "## Alarms"
@@ -126,11 +123,7 @@ def _said(record: Record) -> Iterator[str]:
     yield f"{plural(len(alarms), 'alarm')}:" if alarms else "None: the sentinels had nothing to say."
     if alarms:
         header = ["severity", "sentinel", "message"]
-        yield table(header, [[escape(str(alarm.get(key, ""))) for key in header] for alarm in alarms])
-
-
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f}"
+        yield table(header, [[escape(alarm[key]) for key in header] for alarm in alarms])
 
 
 def _facts(record: Record) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from itertools import combinations
 from typing import Any
 
@@ -36,16 +35,6 @@ class Comparison:
     pairs: tuple[Pair, ...] = ()
 
 
-class Weights:
-    """Weights of a block's runs for a board's comparisons, each found once: most seeds have runs at the same levels."""
-
-    def __init__(self, board: Board) -> None:
-        self._found = cache(lambda comparison, cells: _weights(comparison, cells, board.design))
-
-    def __call__(self, comparison: Comparison, cells: frozenset[Levels]) -> design.Contrast:
-        return self._found(comparison, cells)
-
-
 def comparisons(board: Board) -> list[Comparison]:
     """Every level of every factor, then every pair of levels of two factors, each contrast of the runs once."""
     single = [
@@ -69,7 +58,7 @@ def _once(board: Board, pairs: Sequence[Comparison]) -> list[Comparison]:
     groups: dict[frozenset[tuple[Levels, float]], list[tuple[str, Comparison]]] = {}
     alone = []
     for pair in pairs:
-        weights = {cell: round(weight, 9) for cell, weight in _weights(pair, cells, board.design).weights.items()}
+        weights = {cell: round(weight, 9) for cell, weight in contrast(pair, cells, board.design).weights.items()}
         here, opposite = (frozenset((cell, sign * weight) for cell, weight in weights.items()) for sign in (1, -1))
         if not weights:
             alone.append(pair)
@@ -91,7 +80,8 @@ def _united(group: Sequence[tuple[str, Comparison]]) -> Comparison:
     )
 
 
-def _weights(comparison: Comparison, cells: frozenset[Levels], plan: Mapping[str, Any] | None) -> design.Contrast:
+def contrast(comparison: Comparison, cells: frozenset[Levels], plan: Mapping[str, Any] | None) -> design.Contrast:
+    """How the runs of a block at these levels are weighed for a comparison; `plan` is the board's design."""
     if comparison.kind == FACTOR:
         return design.main(cells, *comparison.terms[0], plan)
     first, second = comparison.terms

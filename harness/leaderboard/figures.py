@@ -82,10 +82,13 @@ def _forest(panel: Any, rows: Sequence[Row], factors: Sequence[str]) -> None:
 # ── interactions ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def interactions(rows: Sequence[Row], titles: Mapping[str, str]) -> bytes:
-    """Heat maps, a row of them a metric, one a data set; each pair of factors once, framed where it is sure."""
-    pairs = {row: _factors(row) for row in rows}
-    down, across = (list(dict.fromkeys(pair[place] for pair in pairs.values())) for place in (0, 1))
+def interactions(rows: Sequence[Row], titles: Mapping[str, str], order: Sequence[str]) -> bytes:
+    """Heat maps, a row of them a metric, one a data set; each pair of factors once, framed where it is sure.
+
+    Pairs that are one contrast of the runs have one number, or its opposite. `order` is that of the factors.
+    """
+    pairs = [pair for row in rows for _, *pair in row.pairs]
+    down, across = ([name for name in order if name in {pair[place] for pair in pairs}] for place in (0, 1))
     datasets, metrics = (list(dict.fromkeys(getattr(row, key) for row in rows)) for key in ("dataset", "metric"))
     most = max(100 * abs(row.effect.effect) for row in rows) or 1.0
     width, height = (0.5 + 0.62 * len(names) for names in (across, down))
@@ -93,7 +96,7 @@ def interactions(rows: Sequence[Row], titles: Mapping[str, str]) -> bytes:
         panels = figure.subplots(len(metrics), len(datasets), sharex=True, sharey=True, squeeze=False)
         for line, metric in zip(panels, metrics, strict=True):
             for panel, dataset in zip(line, datasets, strict=True):
-                mine = {pairs[row]: row for row in rows if (row.dataset, row.metric) == (dataset, metric)}
+                mine = [row for row in rows if (row.dataset, row.metric) == (dataset, metric)]
                 _heat(panel, mine, down, across, most)
             line[0].set_ylabel(metric.upper())
         for panel, dataset in zip(panels[0], datasets, strict=True):
@@ -102,24 +105,17 @@ def interactions(rows: Sequence[Row], titles: Mapping[str, str]) -> bytes:
     return drawn.getvalue()
 
 
-def _factors(row: Row) -> tuple[str, str]:
-    first, _, second = row.factor.partition(":")
-    return first, second
-
-
-def _heat(
-    panel: Any, found: Mapping[tuple[str, str], Row], down: Sequence[str], across: Sequence[str], most: float
-) -> None:
+def _heat(panel: Any, rows: Sequence[Row], down: Sequence[str], across: Sequence[str], most: float) -> None:
     import matplotlib
     import numpy as np
     from matplotlib.patches import Rectangle
 
     table = np.full((len(down), len(across)), np.nan)
-    for (first, second), row in found.items():
-        y, x = down.index(first), across.index(second)
-        table[y, x] = 100 * row.effect.effect
+    for row, (sign, first, second) in [(each, pair) for each in rows for pair in each.pairs]:
+        y, x, effect = down.index(first), across.index(second), -row.effect.effect if sign else row.effect.effect
+        table[y, x] = 100 * effect
         colour = "white" if abs(table[y, x]) > 0.6 * most else "black"
-        panel.text(x, y, points(row.effect.effect), ha="center", va="center", color=colour, fontsize=8)
+        panel.text(x, y, points(effect), ha="center", va="center", color=colour, fontsize=8)
         if row.sure:
             frame = Rectangle((x - 0.46, y - 0.46), 0.92, 0.92, fill=False, edgecolor="black", linewidth=2)
             panel.add_patch(frame)

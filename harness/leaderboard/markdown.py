@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from tabulate import tabulate
 
 from harness.statistics import deviation, mean
+from harness.store.wording import chosen
 
 _SPECIAL = re.compile(r"([\\`*\[\]<>|~&$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))")
 _FOLDERS = re.compile(r"(?<![\w./])/(?:[^\s/'\":]+/)+")
@@ -49,6 +50,12 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], right: Iterable[
     flush = set(right)
     align = ["right" if column in flush else "left" for column in range(len(header))]
     return tabulate(list(rows), list(header), tablefmt="pipe", disable_numparse=True, colalign=align)
+
+
+def how_chosen(selection: str) -> str:
+    """How the epoch that is reported was chosen; in bold where it was on the test clips."""
+    words = escape(chosen(selection))
+    return f"**{words}**" if selection == "oracle" else words
 
 
 def spread(values: Sequence[float]) -> str:

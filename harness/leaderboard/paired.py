@@ -23,6 +23,7 @@ from harness.leaderboard.weighing import Weigher, Weighing, by_seed
 from harness.scores import confusion, recalls
 from harness.statistics import influence, recall_influence
 from harness.store.index import METRICS
+from harness.store.predictions import FILE
 
 _RECALL = "recall:"  # before the class, in the name of a metric
 _TOGETHER = 32  # runs whose influences are in memory at once
@@ -148,7 +149,7 @@ class _Seed:
 
     def __init__(self, runs: Sequence[Run], weigher: Weigher, rows: Mapping[str, int], clips: Clips) -> None:
         self.runs = runs
-        self.there = np.array([(run.folder / predictions.FILE).exists() for run in runs])
+        self.there = np.array([(run.folder / FILE).exists() for run in runs])
         self._known = {metric: [run.score("test", metric) is not None for run in runs] for metric in METRICS}
         while not self._read_all(weigher, rows, clips):
             pass
@@ -212,7 +213,7 @@ class _Part(NamedTuple):
 def _classes(board: Board, dataset: str) -> list[str]:
     """The names of a data set's classes, from the first of its runs that has predictions."""
     for run in board.of(dataset):
-        if (run.folder / predictions.FILE).exists():
+        if (run.folder / FILE).exists():
             try:
                 return list(map(str, read_json(run.folder / "result.json").get("classes", ())))
             except (OSError, Damaged):  # gone, or overwritten, since it was indexed

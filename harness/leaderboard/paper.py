@@ -13,7 +13,6 @@ from harness.leaderboard.comparisons import FACTOR, INTERACTION
 from harness.leaderboard.markdown import plain, points
 from harness.leaderboard.wording import (
     SHOWN,
-    all_values,
     averaged,
     carried,
     confounded,
@@ -22,8 +21,10 @@ from harness.leaderboard.wording import (
     nothing_compared,
     over,
     selections,
+    smoke_tests,
 )
 from harness.statistics import LEVEL
+from harness.store.wording import MEANING, chosen
 from harness.words import plural
 
 _SPECIAL = {
@@ -46,13 +47,7 @@ _SPECIAL = {
     "×": r"$\times$",
     **{sign: f"\\{sign}" for sign in "&%$#_"},
 }
-_METRICS = {"war": "WAR (share of clips that are right)", "uar": "UAR (mean recall of the classes)"}
 _KINDS = {FACTOR: "Effect of each factor", INTERACTION: "Interaction of each pair of factors"}
-_SELECTIONS = {
-    "val": "the epoch was chosen on the validation clips",
-    "last": "the last epoch is reported",
-    "oracle": "ORACLE: the epoch was chosen on the test clips themselves",
-}
 _CARRIED = {
     "nothing": "There are no intervals: one seed, or seeds without spread.",
     "both": "The intervals carry what other seeds and what other test clips would have changed.",
@@ -122,16 +117,17 @@ def _caption(board: Board, kind: str, metric: str, family: Sequence[Row]) -> str
     sets = ", ".join(heading(board, name) for name in dict.fromkeys(row.dataset for row in family) if name != ALL)
     seeds = sorted({row.effect.n_seeds for row in family})
     many = plural(seeds[-1], "seed") if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
-    chosen = "; ".join(_SELECTIONS.get(kind, kind) for kind in selections(board.done))
     aliases = confounded(board)
     means = [row for row in family if row.dataset == ALL]
     fewer = ", or over those in brackets" if any(over(board, row) for row in means) else ""
     words = [
-        f"{_KINDS[kind]} on {_METRICS[metric]}, points of the test score, and its {100 * LEVEL:.0f} % interval.",
+        f"{_KINDS[kind]} on {metric.upper()} ({MEANING[metric]}), points of the test score, and its "
+        f"{100 * LEVEL:.0f} % interval.",
         f"Data sets: {sets}.",
         *([f"The last column is the mean over them{fewer}."] if means else []),
         *_warnings(board),
-        f"{many}; {chosen}.",
+        f"{many}.",
+        *map(chosen, selections(board.done)),
         _CARRIED[carried(family)],
         *([f"Averaged: {averaged(board)}.", f"Confounded: {aliases}."] if aliases else []),
         "Helps and hurts hold after Holm's correction for all effects of the table; those without a word can't be told "
@@ -146,5 +142,4 @@ def _warnings(board: Board) -> Iterator[str]:
     small = [name for name in board.datasets if name in board.miniatures]
     if small:
         yield f"Rendered miniatures, not the real data: {', '.join(small)}."
-    if (limit := all_values(board.done, "train.limit")) not in ("", "0"):
-        yield f"Smoke test, trained on at most {limit} clips a class: the scores mean nothing."
+    yield from smoke_tests(board) or ()

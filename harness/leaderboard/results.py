@@ -19,6 +19,7 @@ from harness.leaderboard.sheets import number
 from harness.settings import spell
 from harness.store import Store, index
 from harness.store.index import Entry, unpacked
+from harness.words import plural
 
 _ALL_RUNS = "harness report --runs /path/to/runs --out leaderboards/all"  # where stores lie is not told
 _SHARED = ("factors", "design", "until", "baseline", "selection")  # what plans of one grid must agree in
@@ -35,7 +36,7 @@ def load(stores: Sequence[Store], grid: str | None) -> Board:
     if not board.done:
         why = next((": " + run.entry.error for run in board.runs if run.entry and run.failed), "")
         mend = "train them: harness run" if not why else "mend that, then harness run trains them again"
-        raise BadInput(where, f"none of {len(board.runs)} runs is done{why}", mend)
+        raise BadInput(where, f"none of {plural(len(board.runs), 'run')} is done{why}", mend)
     return board
 
 

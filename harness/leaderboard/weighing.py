@@ -15,7 +15,7 @@ import numpy as np
 
 from harness.grid.design import Levels
 from harness.leaderboard.board import Board, Run
-from harness.leaderboard.comparisons import Comparison, Weights
+from harness.leaderboard.comparisons import Comparison, contrast
 
 Block = tuple[str, str]  # fold, and what differs in the settings
 
@@ -33,7 +33,7 @@ class Weigher:
     def __init__(self, board: Board, comparisons: Sequence[Comparison]) -> None:
         self.board, self.comparisons = board, comparisons
         self._weighing = cache(self._weigh)
-        self._contrast = Weights(board)
+        self._contrast = cache(lambda comparison, cells: contrast(comparison, cells, board.design))
         self._planned: dict[str, dict[str, set[Levels]]] = defaultdict(lambda: defaultdict(set))
         for run in board.runs:
             self._planned[run.dataset][run.fold].add(run.levels)
@@ -54,10 +54,10 @@ class Weigher:
             found = {block: self._contrast(comparison, frozenset(places)) for block, places in blocks.items()}
             if not self._folds(dataset, comparison) <= {fold for (fold, _), part in found.items() if part.n_pairs}:
                 continue
-            n_pairs[row] = sum(contrast.n_pairs for contrast in found.values())
-            for block, contrast in found.items():
-                for levels, weight in contrast.weights.items():
-                    weights[row, blocks[block][levels]] = weight * contrast.n_pairs / n_pairs[row]
+            n_pairs[row] = sum(part.n_pairs for part in found.values())
+            for block, part in found.items():
+                for levels, weight in part.weights.items():
+                    weights[row, blocks[block][levels]] = weight * part.n_pairs / n_pairs[row]
         return Weighing(weights, n_pairs)
 
     def _folds(self, dataset: str, comparison: Comparison) -> set[str]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from harness.leaderboard.ablation import ALL, Row
 from harness.leaderboard.board import Board, Run, settings_of
+from harness.store.wording import smoke_test
+from harness.words import plural
 
 SHOWN = ("war", "uar")  # the metrics of the tables that people read; the others stand in the CSV files
 MINIATURE = (
     "These clips are drawn by this program in the real sets' file layout. The numbers say nothing about the real "
     "{names}; they only show that the experiment runs from end to end."
 )
+NO_BASELINE = "The baseline isn't among them: not all of its runs are there, so no method is held against it."
 
 
 def heading(board: Board, dataset: str) -> str:
@@ -68,6 +71,19 @@ def nothing_compared(board: Board) -> str:
     if (board.design or {}).get("fraction"):
         return "The fraction isn't whole in any seed, and its factors' effects take all of its runs."
     return "No two finished runs differ in one factor only."
+
+
+def smoke_tests(board: Board) -> tuple[str, str] | None:
+    """What runs of the board were trained on a few clips only, and what follows."""
+    return smoke_test(run.spec.get("train", {}).get("limit") or 0 for run in board.done)
+
+
+def unread(runs: Collection[str], named: str = "") -> str:
+    """What the tables lack for want of the predictions of some runs."""
+    return (
+        f"{plural(len(runs), 'run')} without predictions that can be read{named}: the intervals of effects that use "
+        "them carry the seeds alone, and they are in no effect on a single class."
+    )
 
 
 def selections(runs: Iterable[Run]) -> list[str]:

@@ -2,7 +2,9 @@
 
 A component changes training in one way, through any of the hooks below; a hook that it does not define does
 nothing. It is an `nn.Module`, so its parameters and buffers (momentum copies, queues) move, synchronise and
-are saved like any other. The learner (`harness.learner`) calls the hooks by name, in the order written here.
+are saved like any other. Hooks are called by name and stand here in the order of their calls: the learner
+(`harness.learner`) calls them, but for `sampler` (`harness.data.sharing`, before an epoch) and `after_step` (the loop,
+`harness.training.loop`).
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ from harness.errors import nearest
 from harness.model.network import Batch, Output, VideoModel
 from harness.settings import knob, plain
 
-__all__ = ["Batch", "Component", "Context", "Output", "Trace", "VideoModel", "Weighted", "ramp"]
+__all__ = ["HOOKS", "Batch", "Component", "Context", "Output", "Trace", "VideoModel", "Weighted", "ramp"]
+
+HOOKS = ("extend", "parameter_groups", "sampler", "on_batch", "kernel", "on_logits", "weigh", "loss", "after_step")
 
 
 class Trace:
@@ -121,12 +125,11 @@ class Component(nn.Module):
     @classmethod
     def problem(cls) -> str:
         """What is wrong with a component from outside; empty when nothing is. A misspelt hook would do nothing."""
-        hooks = [name for name in vars(Component) if callable(getattr(Component, name)) and name[0] != "_"]
-        hooks = [name for name in hooks if name not in ("problem", "needs_pixels", "waits")]
-        if any(getattr(cls, name) is not getattr(Component, name) for name in hooks):
+        if any(getattr(cls, hook) is not getattr(Component, hook) for hook in HOOKS):
             return ""
-        own = [name for name in vars(cls) if name[0] != "_" and callable(getattr(cls, name)) and name != "Settings"]
-        return "defines no hook: " + (nearest(own[0], hooks) if own else "known: " + ", ".join(hooks))
+        known = vars(Component)
+        own = [name for name, value in vars(cls).items() if name not in known and name[0] != "_" and callable(value)]
+        return "defines no hook: " + (nearest(own[0], HOOKS) if own else "known: " + ", ".join(HOOKS))
 
     @property
     def needs_pixels(self) -> bool:
@@ -145,6 +148,10 @@ class Component(nn.Module):
         """Parameters with a learning rate of their own: (group, rate, parameters)."""
         yield from ()
 
+    def sampler(self, label: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
+        """The epoch's order of training clips, given their labels `[N]`: positions `[M]`; None leaves it random."""
+        return None
+
     def on_batch(self, batch: Batch, ctx: Context) -> Batch:
         """Edits inputs and label mixture; called before the trunk (pixels) and behind it (features)."""
         return batch
@@ -160,10 +167,6 @@ class Component(nn.Module):
     def weigh(self, log_p: Tensor, batch: Batch, ctx: Context) -> Tensor:
         """Factors `[B, K]` on −q_c log p_c, the classes' shares of the cross-entropy, given `log_p [B, K]`."""
         return torch.ones_like(log_p)
-
-    def sampler(self, label: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
-        """The epoch's order of training clips, given their labels `[N]`: positions `[M]`; None leaves it random."""
-        return None
 
     def loss(self, out: Output, batch: Batch, ctx: Context) -> dict[str, tuple[float, Tensor]]:
         """Further terms of the total loss: name -> (weight λ, mean over the batch)."""

@@ -5,6 +5,6 @@ They are a world of our own and never presented as the real thing. `pretrain` ma
 knows this world; nothing else here needs torch.
 """
 
-from .layouts import VERSION, ensure, render
+from harness.miniature.layouts import VERSION, ensure, render
 
 __all__ = ["VERSION", "ensure", "render"]

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from .layouts import render
+from harness.miniature.layouts import render
 
 if __name__ == "__main__":
     render(

@@ -5,11 +5,13 @@ Only what places and things need; faces are drawn in pixels by `face`, which has
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 from numpy.random import Generator
 
-from .face import HAIRS, SHIRTS, SKINS, Colour, Picture
+from harness.miniature.face import HAIRS, SHIRTS, SKINS, Colour, Picture
 
 
 class Canvas:
@@ -54,3 +56,16 @@ class Canvas:
             self.shape([(x - size, y + 3 * size), (x, y + 0.8 * size), (x + size, y + 3 * size)], shirt)
             self.disc(x, y, size, hair)
             self.disc(x, y + 0.35 * size, 0.75 * size, skin)
+
+
+Draw = Callable[[Canvas, Generator], None]
+
+
+def entered(table: dict[str, tuple[str, Draw]], words: str) -> Callable[[Draw], Draw]:
+    """Enters a drawing in a table by its name, with the words for it."""
+
+    def enter(draw: Draw) -> Draw:
+        table[draw.__name__] = (words, draw)
+        return draw
+
+    return enter

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from numpy.random import Generator
 
-from .motion import COLUMN, Curves
-from .scenes import PLACES, THINGS
+from harness.miniature.motion import COLUMN, Curves
+from harness.miniature.scenes import PLACES
+from harness.miniature.things import THINGS
 
 DESCRIPTIONS = Path(__file__).parents[1] / "datasets" / "descriptions.toml"
 

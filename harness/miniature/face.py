@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .motion import COLUMN, NAMES, Curves
+from harness.miniature.motion import COLUMN, NAMES, Curves
 
 Points = NDArray[np.float64]  # [frames, points, 2]
 Picture = NDArray[np.uint8]  # [height, width, 3], RGB

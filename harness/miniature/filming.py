@@ -26,9 +26,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .face import Picture
-from .motion import FPS
-from .world import film
+from harness.miniature.face import Picture
+from harness.miniature.motion import FPS
+from harness.miniature.world import film
 
 FOLDERS = {"caer": "CAER", "daisee": "DAiSEE", "raer": "RAER"}
 Boxes = NDArray[np.int64]
@@ -125,7 +125,8 @@ def shoot(shot: Shot, out: Path) -> Take:
         path.mkdir(parents=True, exist_ok=True)
         for number, picture in enumerate(footage.frames, 1):
             bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
-            cv2.imwrite(str(path / f"{number:05d}.jpg"), bgr, [cv2.IMWRITE_JPEG_QUALITY, 62])
+            data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 62])[1]
+            (path / f"{number:05d}.jpg").write_bytes(data.tobytes())  # `imwrite` tells nobody of a full disk
     else:
         path.parent.mkdir(parents=True, exist_ok=True)
         _encode(path, footage.frames, shot.codec)

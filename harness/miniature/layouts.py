@@ -12,15 +12,13 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 from harness.errors import Unwritable
-
-from .filming import FOLDERS, Boxes, Shot, Take, filming
-from .moods import SETTINGS
+from harness.miniature.filming import FOLDERS, Boxes, Shot, Take, filming
+from harness.miniature.moods import SETTINGS
 
 VERSION = 3
 Progress = Callable[[int, int], None]
@@ -72,8 +70,6 @@ def ensure(cache: Path, *, limit: int | None = None, progress: Progress | None =
     """
     folder = cache / (f"miniatures-v{VERSION}" + (f"-limit{limit}" if limit else ""))
     if folder.exists():
-        with suppress(OSError):  # its time tells when it was last used
-            os.utime(folder)
         return folder
     draft = cache / f".{folder.name}-{uuid.uuid4().hex[:8]}"
     try:

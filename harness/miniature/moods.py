@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .motion import Curves, vector
+from harness.miniature.motion import Curves, vector
 
 
 @dataclass(frozen=True)

@@ -30,11 +30,11 @@ from numpy.typing import NDArray
 from safetensors.torch import save as serialize
 from torch import Tensor
 
-from .captions import descriptions, dress, face_caption, scene_caption
-from .face import Picture
-from .moods import SETTINGS
-from .motion import NAMES, Curves, mirrored
-from .world import film
+from harness.miniature.captions import descriptions, dress, face_caption, scene_caption
+from harness.miniature.face import Picture
+from harness.miniature.moods import SETTINGS
+from harness.miniature.motion import NAMES, Curves, mirrored
+from harness.miniature.world import film
 
 ASSETS = Path(__file__).parents[1] / "assets" / "tiny"
 FIRST_PERSON = 1_000_000

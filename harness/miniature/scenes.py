@@ -1,4 +1,4 @@
-"""Draws the surroundings: places behind a person, and things on the desk before them.
+"""Draws the places behind a person. What lies on the desk before them is drawn in `things`.
 
 Every place is one small function of a canvas and a random generator, with the words that name it. Places
 say something about the mood of whoever is in them, but only something: which mood meets which place, and
@@ -7,34 +7,17 @@ how often, is decided in `moods`. Drawn once per clip, so clarity was preferred 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 
 import cv2
 import numpy as np
 from numpy.random import Generator
 
-from .canvas import Canvas
-from .face import Picture
+from harness.miniature.canvas import Canvas, Draw, entered
+from harness.miniature.face import Picture
 
-Place = Callable[[Canvas, Generator], None]
-PLACES: dict[str, tuple[str, Place]] = {}
-THINGS: dict[str, tuple[str, Place]] = {}
-
-
-def _place(words: str) -> Callable[[Place], Place]:
-    def enter(draw: Place) -> Place:
-        PLACES[draw.__name__] = (words, draw)
-        return draw
-
-    return enter
-
-
-def _thing(words: str) -> Callable[[Place], Place]:
-    def enter(draw: Place) -> Place:
-        THINGS[draw.__name__] = (words, draw)
-        return draw
-
-    return enter
+PLACES: dict[str, tuple[str, Draw]] = {}
+_place = partial(entered, PLACES)
 
 
 def scenery(name: str, width: int, height: int, rng: Generator) -> Picture:
@@ -44,16 +27,6 @@ def scenery(name: str, width: int, height: int, rng: Generator) -> Picture:
     if rng.random() < 0.5:
         canvas.pixels = canvas.pixels[:, ::-1].copy()
     return cv2.GaussianBlur(canvas.pixels, (3, 3), 0).astype(np.uint8)
-
-
-def desk(things: tuple[str, ...], width: int, height: int, rng: Generator) -> Picture:
-    """A strip of desk with things on it, to be laid over the lower edge of a picture."""
-    canvas = Canvas(width, height, rng)
-    canvas.fade((168, 126, 84), (132, 94, 60))
-    canvas.box(0, 0, 1, 0.06, (104, 74, 48))
-    for name in things:
-        THINGS[name][1](canvas, rng)
-    return canvas.pixels
 
 
 # ---------------------------------------------------------------- places: streets and nature
@@ -275,51 +248,3 @@ def library(c: Canvas, rng: Generator) -> None:
 def friends(c: Canvas, rng: Generator) -> None:
     c.fade((244, 214, 160), (232, 190, 136))
     c.people(int(rng.integers(4, 6)), 0.36, 0.1)
-
-
-# ---------------------------------------------------------------- things on the desk
-
-
-@_thing("an open notebook")
-def notebook(c: Canvas, rng: Generator) -> None:
-    x = rng.uniform(0.05, 0.2)
-    c.box(x, 0.2, x + 0.3, 0.95, (248, 248, 240))
-    for y in np.arange(0.3, 0.9, 0.13):
-        c.line(x + 0.03, y, x + 0.27, y, (80, 90, 150))
-
-
-@_thing("a laptop")
-def laptop(c: Canvas, rng: Generator) -> None:
-    x = rng.uniform(0.55, 0.66)
-    c.box(x, 0.12, x + 0.3, 0.95, (178, 182, 188))
-    c.box(x + 0.03, 0.22, x + 0.27, 0.7, (58, 60, 66))
-
-
-@_thing("a phone in hand")
-def phone(c: Canvas, rng: Generator) -> None:
-    x = rng.uniform(0.4, 0.55)
-    c.box(x, 0.12, x + 0.1, 0.92, (20, 20, 24))
-    c.box(x + 0.01, 0.2, x + 0.09, 0.84, (110, 220, 250))
-
-
-@_thing("a cup of coffee")
-def coffee(c: Canvas, rng: Generator) -> None:
-    x = rng.uniform(0.76, 0.9)
-    c.disc(x, 0.5, 0.36, (242, 238, 230))
-    c.disc(x, 0.5, 0.26, (76, 44, 24))
-
-
-@_thing("scattered papers with question marks")
-def papers(c: Canvas, rng: Generator) -> None:
-    for x in (0.05, 0.24, 0.5, 0.7):
-        y = rng.uniform(0.1, 0.3)
-        c.shape([(x, y), (x + 0.18, y + 0.1), (x + 0.14, y + 0.7), (x - 0.03, y + 0.6)], (236, 232, 214))
-        c.disc(x + 0.07, y + 0.3, 0.1, (200, 60, 50))
-
-
-@_thing("snacks")
-def snacks(c: Canvas, rng: Generator) -> None:
-    x = rng.uniform(0.1, 0.3)
-    c.disc(x, 0.55, 0.42, (214, 70, 50))
-    for _ in range(8):
-        c.disc(x + rng.uniform(-0.06, 0.06), rng.uniform(0.3, 0.7), 0.08, (244, 206, 96))

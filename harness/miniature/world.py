@@ -16,10 +16,11 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from .face import Picture, Sketch, meet, sketch
-from .moods import SETTINGS, Mood, Setting
-from .motion import COLUMN, Curves, mirrored, perform
-from .scenes import desk, scenery
+from harness.miniature.face import Picture, Sketch, meet, sketch
+from harness.miniature.moods import SETTINGS, Mood, Setting
+from harness.miniature.motion import COLUMN, Curves, mirrored, perform
+from harness.miniature.scenes import scenery
+from harness.miniature.things import desk
 
 
 @dataclass(frozen=True)

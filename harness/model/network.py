@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from harness.errors import BadInput
 from harness.model.text import FixedText, TextTower, class_features
-from harness.model.trunk import Clip, Trunk
+from harness.model.trunk import Loaded, Trunk
 from harness.protocol import Model
 
 
@@ -62,7 +62,7 @@ def undecayed(values: Tensor) -> nn.Parameter:
 class VideoModel(nn.Module):
     """Trunk (None where features are cached), head and text side of one data set's classifier."""
 
-    def __init__(self, clip: Clip, settings: Model, descriptions: tuple[str, ...], *, pixels: bool) -> None:
+    def __init__(self, clip: Loaded, settings: Model, descriptions: tuple[str, ...], *, pixels: bool) -> None:
         super().__init__()
         self.settings, self.descriptions, self.width = settings, descriptions, clip.width
         self.missing, self.unexpected = clip.missing, clip.unexpected  # of its weights, for who watches

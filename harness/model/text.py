@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from harness.errors import BadInput
 from harness.model import packing
 from harness.model.packing import Layout
-from harness.model.trunk import Clip
+from harness.model.trunk import Loaded
 
 
 def class_features(raw: Tensor) -> Tensor:
@@ -29,7 +29,7 @@ class TextTower(nn.Module):
 
     mask: Tensor
 
-    def __init__(self, clip: Clip) -> None:
+    def __init__(self, clip: Loaded) -> None:
         super().__init__()
         parts = getattr(clip.model, "text", clip.model)  # both of open_clip's layouts of a CLIP
         pool = getattr(parts, "text_pool_type", getattr(parts, "pool_type", None))

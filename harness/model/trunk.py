@@ -23,7 +23,7 @@ from harness.protocol import Model
 
 
 @dataclass
-class Clip:
+class Loaded:
     """A loaded CLIP model: its open_clip module, tokenizer, picture size and feature width.
 
     `missing` names its tensors that a weights file did not have, `unexpected` those of the file that it has no
@@ -57,7 +57,20 @@ class Trunk(nn.Module):
         return features.view(*pixels.shape[:-3], -1)
 
 
-def load(model: Model) -> Clip:
+@contextlib.contextmanager
+def _told_from(level: int) -> Iterator[None]:
+    """Meanwhile open_clip, which logs to the root, is heard from this level on; the host's own is put back."""
+    root = logging.getLogger()
+    before = root.level
+    root.setLevel(max(level, before))
+    try:
+        yield
+    finally:
+        root.setLevel(before)
+
+
+@_told_from(logging.WARNING)
+def load(model: Model) -> Loaded:
     """Loads the CLIP model that the settings name.
 
     Raises `BadInput` for an unknown name or tag, a file that does not fit, or weights that are not on this
@@ -68,12 +81,11 @@ def load(model: Model) -> Clip:
     architectures.shape(model.name)  # refuses a name that there is not
     name = f"local-dir:{weights.TINY}" if model.name == "tiny" else model.name
     source = weights.source(model)
-    logging.getLogger().setLevel(max(logging.WARNING, logging.getLogger().level))
     if weights.is_file(source):
         _refuse_code(source)
     try:
         if weights.is_file(source):
-            with _quietly():
+            with _told_from(logging.ERROR):  # not of random weights: others are loaded in the next line
                 clip = open_clip.create_model(name, load_weights=False, pretrained_text=False)
             fit = open_clip.load_checkpoint(clip, source, strict=True, weights_only=True)
         else:
@@ -90,7 +102,7 @@ def load(model: Model) -> Clip:
     with torch.no_grad():
         width = trunk(torch.zeros(1, size, size, 3, dtype=torch.uint8)).shape[-1]
     missing, unexpected = (tuple(getattr(fit, kind, ())) for kind in ("missing_keys", "unexpected_keys"))
-    return Clip(clip.float().eval(), open_clip.get_tokenizer(name), size, width, trunk, missing, unexpected)
+    return Loaded(clip.float().eval(), open_clip.get_tokenizer(name), size, width, trunk, missing, unexpected)
 
 
 def _refuse_code(file: str) -> None:
@@ -106,18 +118,6 @@ def _refuse_code(file: str) -> None:
         what = f"{file!r} is damaged, or holds more than tensors, which could run code ({type(error).__name__})"
         mend = "save its state_dict as .safetensors where you trust the file, and give that"
         raise BadInput("model.pretrained", what, mend) from error
-
-
-@contextlib.contextmanager
-def _quietly() -> Iterator[None]:
-    """Without open_clip's warning of random weights, which are loaded in the next line."""
-    root = logging.getLogger()
-    level = root.level
-    root.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        root.setLevel(level)
 
 
 def _mend(source: str) -> str:

@@ -8,20 +8,12 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import os
 from pathlib import Path
 
 from harness.errors import BadInput
 from harness.protocol import Model
 
 TINY = Path(__file__).parents[1] / "assets" / "tiny"
-
-
-def cache_folder() -> Path:
-    """Features, miniatures and other things that can be made again: `HARNESS_CACHE`, else the XDG cache."""
-    if folder := os.environ.get("HARNESS_CACHE"):
-        return Path(folder)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "harness"
 
 
 def source(model: Model) -> str:

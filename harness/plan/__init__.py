@@ -20,7 +20,8 @@ from typing import Any
 
 import filelock
 
-from harness import miniature, plugins, protocol
+from harness import config, miniature, plugins, protocol
+from harness.data import cupboard, usage
 from harness.data.clips import Scan
 from harness.data.scan import scan
 from harness.datasets import Adapter, folds_of
@@ -131,10 +132,12 @@ def _miniature(limit: int) -> Path:
         if done in (1, total):
             print(f"rendering miniatures: {done} of {total} clips", file=sys.stderr, flush=True)
 
-    folder = weights.cache_folder() / "miniatures"
+    folder = cupboard.home(cupboard.MINIATURES)
     folder.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(folder / "lock"):
-        return miniature.ensure(folder, limit=limit or None, progress=progress)
+        rendered = miniature.ensure(folder, limit=limit or None, progress=progress)
+        usage.use(rendered)
+    return rendered
 
 
 def trains_on(model: protocol.Model, method: Method) -> str:
@@ -180,10 +183,15 @@ def as_json(plan: Plan, store: Store, command: str) -> dict[str, Any]:
         "factors": [{"name": name, "levels": list(levels)} for name, levels in plan.grid.factors.items()],
         "design": plan.grid.design,
         "dropped": list(plan.grid.dropped),
-        "baseline": str(plan.grid.arms[0].method) if plan.grid.factors else "",
+        "baseline": _baseline(plan.grid),
         "miniatures": sorted({copy.adapter.name for copy in plan.copies.values() if copy.miniature}),
         "selection": plan.grid.sections["train"].selection,
     }
+
+
+def _baseline(grid: Grid) -> str:
+    """The method of the first levels; none where the grid has no factors, or a design without that combination."""
+    return next((str(arm.method) for arm in grid.arms if arm.levels and not any(arm.levels.values())), "")
 
 
 def _typical_seconds(entries: Iterable[Entry]) -> dict[str, float]:
@@ -214,15 +222,18 @@ def _shared(grid: Grid, copy: Copy) -> dict[str, Any]:
 
 def _from_outside(dataset: str, method: Method) -> dict[str, dict[str, str]]:
     """Where the run's plugins from outside lie and the hash of their code: an edited loss is another run."""
-    used = [("datasets", dataset), *(("methods", component) for component in method.names)]
-    found = {name: plugins.source(kind, name) for kind, name in used}
-    return {name: facts for name, facts in found.items() if facts}
+    components = {name: facts for name in method.names if (facts := plugins.source("methods", name))}
+    adapter = plugins.source("datasets", dataset)
+    if adapter and dataset in components:
+        what = "names both a data set and a component from outside, and a run tells its plugins apart by name"
+        raise BadInput(dataset, what, "rename one of them")
+    return {**({dataset: adapter} if adapter else {}), **components}
 
 
 def _decisive(spec: Mapping[str, Any]) -> dict[str, Any]:
     """What of a spec determines a run's numbers."""
     decides = json.loads(json.dumps(spec))
-    for where in ("root", "annotations", "faces", "bodies", "miniature"):
+    for where in (*config.PLACES, "miniature"):
         decides["data"].pop(where, None)
     decides["model"].pop("pretrained")
     decides["plugins"] = {name: facts["hash"] for name, facts in decides["plugins"].items()}

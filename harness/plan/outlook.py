@@ -14,9 +14,10 @@ from typing import Any
 from tabulate import tabulate
 
 from harness.grid import design
-from harness.model import architectures, weights
+from harness.model import architectures
 from harness.plan import Copy, Plan, seeds, trains_on
-from harness.words import storage
+from harness.variables import cache_folder
+from harness.words import duration, storage
 
 STREAMS = 2  # face and context
 
@@ -39,7 +40,7 @@ def cache(plan: Plan) -> dict[str, Any]:
         for kind in dict.fromkeys(trains_on(model, arm.method) for arm in plan.grid.arms)
         for name, count in counts.items()
     ]
-    folder = weights.cache_folder()
+    folder = cache_folder()
     return {
         "folder": str(folder),
         "rows": rows,
@@ -70,7 +71,7 @@ def as_text(planned: Mapping[str, Any]) -> str:
             name + (" (miniature)" if name in planned["miniatures"] else ""),
             len(rows),
             *(sum(row["status"] == state for row in rows) for state in ("done", "partial", "todo")),
-            _duration([row["eta_s"] for row in rows]),
+            _left([row["eta_s"] for row in rows]),
         ]
         for name, rows in by_set.items()
     ]
@@ -96,11 +97,9 @@ def _shown(planned: Mapping[str, Any]) -> list[str]:
     return seeds.as_lines(planned["detectable"], len({row["seed"] for row in planned["runs"]}))
 
 
-def _duration(seconds: list[float | None]) -> str:
+def _left(seconds: list[float | None]) -> str:
     known = [value for value in seconds if value is not None]
-    if len(known) < len(seconds):
-        return "unknown until a run is done"
-    return f"{sum(known) / 60:.1f} min" if sum(known) >= 60 else f"{sum(known):.0f} s"
+    return duration(sum(known)) if len(known) == len(seconds) else "unknown until a run is done"
 
 
 def _cache_lines(cache: Mapping[str, Any]) -> list[str]:

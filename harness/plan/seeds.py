@@ -121,8 +121,8 @@ def _told(row: Row, planned: int, level: float, freedom: int | None) -> dict[str
     seeds, clips = row.effect.seed_variance or 0.0, row.effect.clip_variance or 0.0
     least = statistics.detectable(seeds, clips, planned, level, POWER, freedom)
     least = None if least is None or least > WHOLE else least
-    needed = {f"{effect:g}": statistics.seeds_needed(effect, seeds, clips, level, POWER, freedom) for effect in WANTED}
-    return {"dataset": row.dataset, "metric": row.metric, "factor": row.factor, "effect": least, "seeds": needed}
+    wanted = {f"{effect:g}": statistics.seeds_needed(effect, seeds, clips, level, POWER, freedom) for effect in WANTED}
+    return {"dataset": row.dataset, "metric": row.metric, "factor": row.factor, "effect": least, "seeds": wanted}
 
 
 Effect = tuple[str, str]  # of a factor's level on a data set: the set, and its name in the ablation

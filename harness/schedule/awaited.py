@@ -52,6 +52,7 @@ class Awaited:
         return self.store.folder(run.dataset, run.run_id)
 
     def ended(self, run: Run) -> bool:
+        """Whether the run has a result, other than a failure of an earlier call."""
         return self._written(run) not in (0, self._failed.get(run.run_id))
 
     def record(self, run: Run) -> Record | None:

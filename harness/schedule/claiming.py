@@ -15,19 +15,19 @@ import torch
 from accelerate.utils import broadcast_object_list
 
 from harness import signals
-from harness.data import sharing
 from harness.errors import Deserted
 from harness.plan import Run
 from harness.schedule.awaited import Awaited
 from harness.schedule.progress import Board, RunBar
 from harness.store.leases import Commit, Lease, Leases
+from harness.training import partners
 from harness.training.environment import describe
 from harness.training.runner import Runner
-from harness.training.writing import Lost, Writer
+from harness.training.writing import Lost, Writer, heading
 
-POLL, RARELY = 0.5, 60.0  # seconds between two looks at runs that others hold, at least and at most; in between
-PACE = 0.05  # so many for each of these runs,
-SHARE = 0.02  # or this share of the time waited
+POLL, RARELY = 0.5, 60.0  # seconds between two looks at runs that others hold: at least, and at most
+PACE = 0.05  # seconds between them for each of these runs, where that is longer than the least
+SHARE = 0.02  # of the time waited so far, where that is longer still
 DEADLY = 2  # processes in a row that a run may kill before it is told as failed
 
 
@@ -53,20 +53,20 @@ def together(runner: Runner, awaited: Awaited, board: Board, *, leaves: bool = F
     known = {run.run_id: run for run in awaited.runs}
 
     def train(run: Run, lease: Lease) -> None:
-        _told_by_first(run.run_id)
+        told_by_first(run.run_id)
         _execute(runner, run, awaited.folder(run), board, lease)
 
     def resting() -> bool:
         if leaves and awaited.taken():
             return False
-        _told_by_first("")
+        told_by_first("")
         return True
 
     if runner.accelerator.is_main_process:
         _claim(runner, awaited, board, train, resting)
-        _told_by_first(None)
+        told_by_first(None)
         return
-    while (run_id := _told_by_first(None)) is not None:
+    while (run_id := told_by_first(None)) is not None:
         if run_id:
             _execute(runner, known[run_id], awaited.folder(known[run_id]), board, None)
 
@@ -149,21 +149,14 @@ def _died(runner: Runner, run: Run, folder: Path, lease: Lease) -> None:
     writer = Writer(folder, lease.commit, writes=True)
     writer.begin(run.spec, describe(runner.accelerator, runner.placement))
     result = {
-        "run_id": run.run_id,
-        "dataset": run.dataset,
-        "fold": run.fold,
-        "method": str(run.method),
-        "seed": run.seed,
-        "selection": runner.grid.sections["train"].selection,
-        "alarms": 0,
-        "errors": 0,
+        **heading(run, runner.grid.sections["train"]),
         "status": "failed",
         "error": {"type": "Died", "message": f"{what} — {mend}"},
     }
     writer.end(result, [], None)
 
 
-def _told_by_first(value: Any) -> Any:
+def told_by_first(value: Any) -> Any:
     """What the first process says, in all of them."""
     held = [value]
     broadcast_object_list(held)
@@ -196,7 +189,7 @@ def _blamed(lease: Lease | None) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if lease and sharing.gone(error):
+        if lease and partners.gone(error):
             lease.leave()
         raise
 

@@ -20,6 +20,7 @@ from accelerate.utils import DistributedDataParallelKwargs
 from harness import shipped
 from harness.errors import BadInput
 from harness.schedule.task import SINCE, TASK
+from harness.words import plural
 
 WORKER = "HARNESS_WORKER"  # set in worker processes that `crew` starts: their number, from 1,
 LEAD = "HARNESS_LEAD"  # and the process that started them
@@ -98,13 +99,30 @@ def accelerator(launch: Launch, placement: str) -> Accelerator:
             os.environ["CUDA_VISIBLE_DEVICES"] = str(_visible_devices()[launch.local_rank % torch.cuda.device_count()])
         _hidden.update((name, os.environ.pop(name)) for name in _RANK_VARIABLES if name in os.environ)
     cpu = not torch.cuda.is_available()
+    if cpu and launch.task:
+        _need_no_gpu()
     warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated")  # the successor came with torch 2.14
+    warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")  # a copy more of a few gradients
     made = Accelerator(cpu=cpu, kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)])
     expected = 1 if placement == "pair" else launch.world
     if made.num_processes != expected:
         what = f"{expected} processes were launched but Accelerate sees {made.num_processes}"
         raise BadInput("launcher", what, f"{shipped.found(shipped.LAUNCHER)} is a configuration that works")
     return made
+
+
+def _need_no_gpu() -> None:
+    """Raises `BadInput` where SLURM gave this job GPUs, unless Accelerate is told to use the CPU."""
+    given = int(os.environ.get("SLURM_GPUS_ON_NODE", 0))
+    if not given or "ACCELERATE_USE_CPU" in os.environ:
+        return
+    try:
+        torch.cuda.init()
+        why = "no reason is known"
+    except (AssertionError, RuntimeError) as error:
+        why = str(error).partition(". ")[0]
+    mend = "load what torch needs in slurm.setup (`harness doctor` looks), or say slurm.gpus_per_run = 0 for the CPU"
+    raise BadInput("slurm.gpus_per_run", f"torch sees none of the {plural(given, 'GPU')} of this job: {why}", mend)
 
 
 def _visible_devices() -> list[str]:

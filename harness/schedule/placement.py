@@ -8,28 +8,28 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import Accelerator
 
 from harness import signals
-from harness.data import sharing
 from harness.errors import BadInput, Unwritable
 from harness.plan import Plan, Run
 from harness.schedule import launch as launching
 from harness.schedule import thumbnails
-from harness.schedule.claiming import Awaited, claim, together
+from harness.schedule.claiming import Awaited, claim, together, told_by_first
 from harness.schedule.crew import Crew, Meter
 from harness.schedule.launch import Launch
 from harness.schedule.progress import Board, Counter
+from harness.schedule.task import HARNESS
 from harness.store import Store, index
+from harness.training import partners
 from harness.training.runner import Runner
 from harness.words import plural
 
@@ -66,48 +66,63 @@ def run(plan: Plan, record: Mapping[str, Any], store: Store, asked: Asked, argv:
     `record` is the plan as the store keeps it. It is written when everything has been checked: bad input leaves
     nothing behind.
     """
-    launch, todo = launching.here(), plan.todo(store)
-    awaited = Awaited(store, todo, launch)
+    launch = launching.here()
     if launch.worker:
         threading.Thread(target=_leave_with_lead, args=(launch.lead,), daemon=True).start()
-    wanted = sum(run.wanted for run in plan.runs)
-    board = Board(wanted, wanted - len(todo), silent=not launch.leads)
-    placement, why = _placement(plan, asked.placement, launch)
+    shortfall, (placement, why) = launching.shortfall(launch), _placement(plan, asked.placement, launch)
+    todo, accelerator = _todo(plan, store, launch, placement)
     count, most, why_count = _workers(plan, asked.workers, placement, launch, len(todo), gpu=torch.cuda.is_available())
-    if shortfall := launching.shortfall(launch):
+    outcome, awaited = Outcome(sum(run.wanted for run in plan.runs)), Awaited(store, todo, launch)
+    board = Board(outcome.wanted, outcome.wanted - len(todo), silent=not launch.leads)
+    if shortfall:
         board.say(f"note: {shortfall}")
     runner = None
-    if todo:
+    if accelerator is not None and todo:
         how = f"placement {placement}: {why}; {count} worker{'s' * (count > 1)}: {why_count}"
         _announce(plan, awaited, board, how)
-        accelerator, counter = launching.accelerator(launch, placement), partial(Counter, board)
-        runner = Runner(
-            plan.grid,
-            plan.copies,
-            accelerator,
-            placement,
-            asked.on_alarm,
-            counter,
-            asked.save_every,
-            save_model=asked.save_model,
-            track=asked.track,
-        )
+        runner = _runner(plan, asked, accelerator, placement, board)
         if not launch.worker:  # whoever started a worker has done this already
             _prepare(runner, todo)
             if launch.task == "prepare":
                 _picture(plan, store, board)
                 board.close()
-                return Outcome(wanted)
+                return outcome
         _set_threads(runner, todo, launch, most)
     if launch.leads and not launch.task:  # of a cluster's jobs: whoever submitted them has written it
         store.write_plan(plan.grid.name, record)
-    outcome = Outcome(wanted)
     if runner is not None:
         outcome.died = _train(runner, awaited, board, count, most, argv)
         if launch.leads and not launch.task:  # last: they must not take the room that a result needs
             _picture(plan, store, board)
     board.close()
     return _outcome(plan, store, outcome)
+
+
+def _todo(plan: Plan, store: Store, launch: Launch, placement: str) -> tuple[list[Run], Accelerator | None]:
+    """The wanted runs that are not done, and this process's accelerator where it needs one.
+
+    Processes that train together go by what the first saw to do: another job may end a run between two looks.
+    """
+    todo = plan.todo(store)
+    if placement != "data":
+        return todo, launching.accelerator(launch, placement) if todo else None
+    accelerator = launching.accelerator(launch, placement)
+    first = set(told_by_first([run.run_id for run in todo]))
+    return [run for run in plan.runs if run.run_id in first], accelerator
+
+
+def _runner(plan: Plan, asked: Asked, accelerator: Accelerator, placement: str, board: Board) -> Runner:
+    return Runner(
+        plan.grid,
+        plan.copies,
+        accelerator,
+        placement,
+        asked.on_alarm,
+        partial(Counter, board),
+        asked.save_every,
+        save_model=asked.save_model,
+        track=asked.track,
+    )
 
 
 def _announce(plan: Plan, awaited: Awaited, board: Board, how: str) -> None:
@@ -123,8 +138,7 @@ def _announce(plan: Plan, awaited: Awaited, board: Board, how: str) -> None:
 
 def _train(runner: Runner, awaited: Awaited, board: Board, count: int, most: int, argv: Sequence[str]) -> list[str]:
     """Trains until every run has ended, with `count` workers at first and `most` in the end; tells how workers died."""
-    folder = str(Path(__file__).parents[1])  # not `-m`, which takes modules from wherever the user stands
-    command, told = [sys.executable, folder, *argv], {launching.SINCE: str(awaited.since)}
+    command, told = [*HARNESS, *argv], {launching.SINCE: str(awaited.since)}
     task = bool(awaited.launch.task)
     left = (lambda: 0) if task else awaited.left  # a job's workers may leave while other jobs train
     with Crew(command, told, board.say, left) as crew:
@@ -133,7 +147,7 @@ def _train(runner: Runner, awaited: Awaited, board: Board, count: int, most: int
         if most > count:
             threading.Thread(target=_grow, args=(crew, runner, awaited, most), daemon=True).start()
         if runner.placement == "data":
-            with sharing.partners():
+            with partners.relied_on():
                 together(runner, awaited, board, leaves=task)
         else:
             claim(runner, awaited, board, leaves=task)
@@ -206,7 +220,7 @@ def _leave_with_lead(lead: int) -> None:
         time.sleep(1)
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(signals.GRACE + 5)
-    os._exit(3)
+    os._exit(signals.INTERRUPTED)
 
 
 def _grow(crew: Crew, runner: Runner, awaited: Awaited, most: int) -> None:

@@ -18,6 +18,7 @@ from harness.errors import headline
 from harness.plan import Run
 from harness.words import plural, printable
 
+MARKS = {"error": "⚠", "warning": "△"}  # as on leaderboards
 QUIET_FOR = 30.0  # seconds after which a long run reports an epoch where there are no bars
 
 
@@ -52,16 +53,17 @@ class Board:
         """A run has ended, here or in another worker."""
         self.done += 1
         self.overall.update()
-        self.say(f"[{self.done:>{len(str(self.total))}}/{self.total}] {summary(result)}")
+        alarms = list(alarms)
+        self.say(f"[{self.done:>{len(str(self.total))}}/{self.total}] {summary(result)}{marks(alarms)}")
         for alarm in alarms:
             self.alarm(f"{result['dataset']} {result['method']} seed {result['seed']}", alarm)
 
     def alarm(self, name: str, alarm: Mapping[str, Any]) -> None:
-        """What a sentinel says, once: the runs of a data set that share a fault only repeat its name."""
+        """What a sentinel says, once: where other runs are told the same, their lines name it only (`marks`)."""
         words = f"{alarm['severity']} {alarm['sentinel']}: {alarm['message']}"
         if words not in self.told:
             self.told.add(words)
-            self.say(f"⚠ {name}: {words}\n    mend: {alarm['mend']}")
+            self.say(f"{MARKS.get(alarm['severity'], '⚠')} {name}: {words}\n    mend: {alarm['mend']}")
 
     def close(self) -> None:
         self.overall.close()
@@ -105,6 +107,11 @@ class RunBar:
     def note(self, line: str) -> None:
         self.board.say(f"  {self.name}: {line}")
 
+    def retried(self, line: str) -> None:
+        """A second try begins; where it goes on from a checkpoint `resumed` follows."""
+        self.bar.reset()
+        self.note(line)
+
     def resumed(self, epoch: int, step: int) -> None:
         self.bar.update(epoch * self.steps + step)
         self.note(f"goes on at epoch {epoch + 1}, step {step + 1}")
@@ -114,10 +121,10 @@ class RunBar:
 
 
 class Counter:
-    """A bar for one piece of work that is counted in clips; called with (done, total), also after the last."""
+    """A bar for work of a kind on a copy's clips, or a split of it; called with (done, total), also after the last."""
 
-    def __init__(self, board: Board, what: str) -> None:
-        self.board, self.what = board, what
+    def __init__(self, board: Board, kind: str, copy: str, split: str) -> None:
+        self.board, self.what = board, f"{kind} of {copy} {split}".rstrip()
         self.bar: tqdm | None = None
         self.ended = False
 
@@ -142,6 +149,12 @@ class Counter:
             self.ended = True
 
 
+def marks(alarms: Iterable[Mapping[str, Any]]) -> str:
+    """Which sentinels a run has alarmed: ⚠ errors, then △ warnings, each once."""
+    told = sorted({(alarm["severity"] != "error", alarm["sentinel"]) for alarm in alarms})
+    return "".join(f"  {MARKS['warning' if mild else 'error']} {name}" for mild, name in told)
+
+
 def summary(result: dict[str, Any]) -> str:
     """One line for a finished run."""
     fold = f" fold {result['fold']}" if result.get("fold") else ""
@@ -152,9 +165,7 @@ def summary(result: dict[str, Any]) -> str:
         f"{split} WAR {100 * metrics['war']:.1f} UAR {100 * metrics['uar']:.1f}"
         for split, metrics in sorted(result["metrics"].items(), reverse=True)
     ]
-    marks = f"  ⚠ {result['alarms']}" if result["alarms"] else ""
-    if result.get("unsaved"):
-        marks += f"  {plural(result['unsaved'], 'checkpoint')} could not be written"
+    lost = f"  {plural(result['unsaved'], 'checkpoint')} could not be written" if result.get("unsaved") else ""
     if result.get("untracked"):
-        marks += f"  not tracked by {', '.join(result['untracked'])}"
-    return f"{name}  {'  '.join(scores)}  epoch {result['epoch'] + 1}  {result['duration_s']:.1f} s{marks}"
+        lost += f"  not tracked by {', '.join(result['untracked'])}"
+    return f"{name}  {'  '.join(scores)}  epoch {result['epoch'] + 1}  {result['duration_s']:.1f} s{lost}"

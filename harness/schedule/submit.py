@@ -8,7 +8,9 @@ short runs cost one place in the queue, and what became of them is said by the s
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import sys
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from submitit import SlurmExecutor
 from submitit.core.utils import FailedJobError, FailedSubmissionError
 
 from harness import slurm
-from harness.errors import BadInput
+from harness.errors import BadInput, Unwritable
 from harness.files import write_bytes
 from harness.plan import Run
 from harness.schedule.task import SINCE, TASK, Task
@@ -24,31 +26,49 @@ from harness.slurm import Slurm, Submission
 from harness.store import Store
 
 REPORT = 30  # minutes that the job which writes the leaderboard may take
+# A line of `slurm.setup` that fails ends the job there; not a line of a file that it sources, such as ~/.bashrc.
+_SETUP = """\
+trap 'code=$?; [ ${#BASH_SOURCE[@]} -gt 1 ] || { \
+echo "harness: slurm.setup: $(sed -n ${LINENO}p "$0"): exit code $code" >&2; exit $code; }' ERR"""
 
 
 def submit(
     name: str, todo: Sequence[Run], store: Store, asked: Slurm, words: Sequence[str], report: Sequence[str]
 ) -> Submission:
-    """Puts the runs of a grid that are to do into the queue. Raises `BadInput` where SLURM refuses them.
+    """Puts the runs of a grid that are to do into the queue: all three jobs, or none.
 
     `words` are the command that trains them, `report` the one that writes their leaderboard, and `asked` what their
-    jobs ask of the cluster.
+    jobs ask of the cluster. Raises `BadInput` where SLURM refuses them, `Unwritable` where they can't be stored.
     """
     since = str(max(_written(store, run) for run in todo))
     alone, training = _alone(asked), min(asked.max_jobs, len(todo))
-    jobs = {"caches": _put(store, f"{name} caches", asked, alone, [Task([*words], {TASK: "prepare"})])}
+    jobs: dict[str, str] = {}
+    mark = uuid.uuid4().hex[:6]  # finds a job whose id was not heard
+    names = {does: f"harness {name} {does} {mark}" for does in ("caches", "training", "leaderboard")}
     try:
+        jobs["caches"] = _put(store, names["caches"], asked, alone, [Task([*words], {TASK: "prepare"})])
+        filled = f"afterok:{jobs['caches']}"
         tasks = [Task([*words], {TASK: "train", SINCE: since})] * training
-        first = {"dependency": f"afterok:{jobs['caches']}"}
-        jobs["training"] = _put(store, f"{name} training", asked, _together(asked) | first, tasks)
-        last: dict[str, Any] = {"dependency": f"afterany:{jobs['training']}", "time": REPORT, "gpus_per_node": None}
-        jobs["leaderboard"] = _put(store, f"{name} leaderboard", asked, alone | last, [Task([*report], {})])
-    except BadInput:
-        slurm.cancel(list(jobs.values()))
+        jobs["training"] = _put(store, names["training"], asked, _together(asked) | {"dependency": filled}, tasks)
+        trained = f"{filled},afterany:{jobs['training']}"
+        last: dict[str, Any] = {"dependency": trained, "time": min(REPORT, asked.time), "gpus_per_node": None}
+        jobs["leaderboard"] = _put(store, names["leaderboard"], asked, alone | last, [Task([*report], {})])
+        submission = Submission(name, jobs)
+        slurm.keep(store.root, submission)
+    except BaseException:
+        _take_back(names.values())
         raise
-    submission = Submission(name, jobs)
-    slurm.keep(store.root, submission)
     return submission
+
+
+def _take_back(names: Iterable[str]) -> None:
+    """Cancels jobs whose submission did not come to its end, whatever ended it."""
+    for name in names:
+        try:
+            slurm.cancel_named(name)
+        except BadInput as error:
+            print(f"may still be in the queue: job {name!r} ({error})", file=sys.stderr)
+            return
 
 
 def frozen(grid: Path, store: Store) -> Path:
@@ -87,7 +107,7 @@ def _put(store: Store, name: str, asked: Slurm, more: Mapping[str, Any], tasks: 
     """Submits tasks as one job, an array if they are several, and returns its id."""
     executor = SlurmExecutor(slurm.folder(store.root).resolve(), max_num_timeout=asked.requeues)
     parameters = {
-        "job_name": f"harness {name}",
+        "job_name": name,
         "partition": asked.partition or None,
         "account": asked.account or None,
         "qos": asked.qos or None,
@@ -95,7 +115,7 @@ def _put(store: Store, name: str, asked: Slurm, more: Mapping[str, Any], tasks: 
         "time": asked.time,
         "cpus_per_task": asked.cpus,
         "mem": f"{asked.memory}GB" if asked.memory else None,
-        "setup": [*asked.setup, "export SUBMITIT_PREEMPT_SIGNAL=USR1"],
+        "setup": [_SETUP, *asked.setup, "trap - ERR", "export SUBMITIT_PREEMPT_SIGNAL=USR1"],
         "array_parallelism": asked.at_once or len(tasks),
         "stderr_to_stdout": True,
         "wckey": None,
@@ -112,7 +132,11 @@ def _put(store: Store, name: str, asked: Slurm, more: Mapping[str, Any], tasks: 
             jobs = [executor.submit(task) for task in tasks]
     except (FailedJobError, FailedSubmissionError) as error:
         mend = "see [slurm] in the grid file, and what the cluster offers: sinfo"
+        if "array" in str(error):
+            mend = f"give slurm.max_jobs less than {len(tasks)}: a job trains many runs, one after the other"
         raise BadInput("sbatch", f"refuses the job: {_reason(error)}", mend) from error
+    except OSError as error:
+        raise Unwritable(error.errno, error.strerror, error.filename or str(executor.folder)) from error
     return jobs[0].job_id.partition("_")[0]
 
 

@@ -19,13 +19,10 @@ from typing import Any
 
 from harness.signals import INTERRUPTED
 
+HARNESS = (sys.executable, str(Path(__file__).parents[1]))  # not `-m`, which takes modules from the current folder
 STARTS = 5  # of a process that is killed each time
 TASK = "HARNESS_TASK"  # set in a job's command: `prepare` fills the caches, `train` trains what nobody else does,
 SINCE = "HARNESS_SINCE"  # and until when results are of earlier calls (ns, by the clock of the store's file system)
-
-
-class Ended(Exception):
-    """The command did not end well. Its own last words say why."""
 
 
 class Task:
@@ -37,17 +34,19 @@ class Task:
         self._told = False
 
     def __call__(self) -> None:
-        """Raises `Ended` when the command fails, so that SLURM shows the job as failed."""
+        """Exits as the command does when it fails, so that SLURM shows the job as failed; its last words say why."""
         signal.signal(signal.SIGTERM, self._tell)
         ranks, first = _ranks(), int(os.environ.get("SLURM_PROCID", 0)) == 0
         for start in range(1, STARTS + 1):
             code = self._run(ranks)
             if code >= 0 or self._told or ranks:  # those that train along with a dead one leave by themselves
                 break
-            print(f"killed by {signal.Signals(-code).name} (start {start} of {STARTS})", file=sys.stderr, flush=True)
-        cut_off = self._told and code == INTERRUPTED
-        if code and not cut_off and first:  # the others' failures would have SLURM end the first before it has saved
-            raise Ended(f"harness {' '.join(self.words)}: exit code {code}")
+            killer = signal.Signals(-code).name
+            print(f"harness: killed by {killer} (start {start} of {STARTS})", file=sys.stderr, flush=True)
+        if self._told and code == INTERRUPTED:
+            sys.exit()  # a return would have submitit say that the job is completed, an exception print a traceback
+        if code and first:  # the others' failures would have SLURM end the first before it has saved
+            sys.exit(max(code, 1))
 
     def checkpoint(self) -> Any:
         """Called in place of the job's end: what is to run when the job comes up again, once all is saved."""
@@ -58,9 +57,8 @@ class Task:
         return DelayedSubmission(Task(self.words, self.environment))
 
     def _run(self, ranks: Mapping[str, str]) -> int:
-        folder = str(Path(__file__).parents[1])  # not `-m`, which takes modules from wherever the job stands
         self._process = subprocess.Popen(
-            [sys.executable, folder, *self.words],
+            [*HARNESS, *self.words],
             env={**os.environ, **self.environment, **ranks},
             stdin=subprocess.DEVNULL,
         )

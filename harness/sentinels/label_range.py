@@ -14,6 +14,7 @@ import harness.datasets
 from harness.data.sentences import MEND, faults
 from harness.sentinels import Finding, Reading, Sentinel, Setup
 from harness.sentinels._shares import exceeds
+from harness.words import some
 
 
 class LabelRange(Sentinel):
@@ -39,16 +40,21 @@ class LabelRange(Sentinel):
         yield from self._ends(reading)
         wrong = [*faults(reading.classes, reading.descriptions), *_known_elsewhere(reading)]
         if wrong:
-            message = f"class sentences do not stand where their classes do: {'; '.join(wrong[:3])}"
+            message = f"class sentences do not stand where their classes do: {some(wrong)}"
             yield Finding(message, MEND, {"wrong": wrong}, "sentences")
 
     def on_setup(self, setup: Setup) -> Iterator[Finding]:
         """The prompts that the network got are the sentences that were read, in their order."""
         here = setup.learner.model.descriptions
         if self.descriptions and here != self.descriptions:
-            at = next((i for i, (a, b) in enumerate(zip(here, self.descriptions, strict=False)) if a != b), 0)
-            message = f"the network's prompts are not the sentences in label order: class {at} got {here[at]!r}"
-            evidence = {"class": at, "prompt": here[at], "sentence": self.descriptions[at]}
+            at = next((i for i, (a, b) in enumerate(zip(here, self.descriptions, strict=False)) if a != b), None)
+            if at is None:
+                seen = f"there are {len(here)} of them for {len(self.descriptions)} sentences"
+                evidence: dict[str, Any] = {"prompts": len(here), "sentences": len(self.descriptions)}
+            else:
+                seen = f"class {at} got {here[at]!r}"
+                evidence = {"class": at, "prompt": here[at], "sentence": self.descriptions[at]}
+            message = f"the network's prompts are not the sentences in label order: {seen}"
             yield Finding(message, MEND, evidence, "prompts")
 
     def _trained_on(self, reading: Reading) -> Iterator[Finding]:

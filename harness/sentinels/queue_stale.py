@@ -80,7 +80,6 @@ class QueueStale(Sentinel):
             place, filled = map(int, stands.tolist())
             if (place, filled) not in expected:
                 yield _misplaced(component, size, due[0], (place, filled), expected[0])
-                break
         for copy, now in self._sums.items():
             name, was = self._pairs[copy][0], self._first[copy]
             if any(moved(was[1], now[1])) and not any(moved(was[0], now[0])):

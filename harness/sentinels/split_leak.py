@@ -19,7 +19,7 @@ class SplitLeak(Sentinel):
     """What was trained on is known by heart; what chose the epoch has had its say."""
 
     name = "split-leak"
-    watches = "pictures (by their content, whatever the file's name) and persons that two splits share"
+    watches = "pictures (pixel by pixel, whatever the file's name) and persons that two splits share"
     reason = (
         "shared clips can lift a score by their share of the split: up to `share` of the later one, a point of "
         "accuracy, is a warning, more an error. Shared persons are an error by the same measure, because where persons "

@@ -14,6 +14,7 @@ from harness.learner import Learner
 from harness.model.network import Batch, Output
 from harness.sentinels import Epoch, Finding, Sentinel, Setup, Step
 from harness.sentinels._sums import moved, sums
+from harness.words import plural
 
 EVALUATIONS = 2  # that are followed
 CLIPS = 4  # of the validation split, answered twice
@@ -75,7 +76,8 @@ class _Evaluation:
         self.modes: set[str] = set()  # layers in training mode
         self.batch: Batch | None = None
         self.logits: list[Tensor] = []
-        self.state = sums(_changing(learner).values())
+        state = _changing(learner)
+        self.tensors, self.sums = list(state), sums(state.values())
         self._hooks = [
             learner.model.register_forward_pre_hook(self._before, with_kwargs=True),
             learner.model.register_forward_hook(self._after),
@@ -95,14 +97,15 @@ class _Evaluation:
 
 
 def _changed(seen: _Evaluation, epoch: Epoch) -> Iterator[Finding]:
-    """Whether anything of the learner is another since the evaluation began."""
+    """Whether anything of the learner is another since the evaluation began, came to it or went."""
     state = _changing(epoch.learner)
-    if len(state) != len(seen.state):
-        return
-    names = [name for name, flag in zip(state, moved(seen.state, sums(state.values())), strict=True) if flag]
+    names, did = sorted(state.keys() ^ set(seen.tensors)), "added or dropped"
+    if not names:
+        now = moved(seen.sums, sums(state[name] for name in seen.tensors))
+        names, did = [name for name, flag in zip(seen.tensors, now, strict=True) if flag], "changed"
     if names:
         yield Finding(
-            f"evaluation changed {len(names)} tensors of the learner, such as {names[0]}: how often one "
+            f"evaluation {did} {plural(len(names), 'tensor')} of the learner, such as {names[0]}: how often one "
             "evaluates then changes what is trained",
             "update momentum copies, queues and running statistics in training steps only",
             {"tensors": len(names), "first": names[0]},

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.special import ndtr
 
-from harness.scores import BINS, confusion
+from harness.scores import BINS, bins, confusion
 
 
 def influence(metric: str, probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -68,10 +68,10 @@ def _ece(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     draws of clips that might have been: E sign(g) = 2 Φ(g / √Σ (confidence − right)²) − 1.
     """
     confidence, right = probabilities.max(1), _right(probabilities, labels)
-    bins, off = np.clip((confidence * BINS).astype(int), 0, BINS - 1), confidence - right
-    error = np.sqrt(np.bincount(bins, off**2, minlength=BINS))
-    slopes = 2 * ndtr(np.bincount(bins, off, minlength=BINS) / np.where(error, error, 1)) - 1
-    return _drawn(slopes[bins] * off - (slopes[bins] * off).mean())
+    bin_of, off = bins(confidence), confidence - right
+    error = np.sqrt(np.bincount(bin_of, off**2, minlength=BINS))
+    slopes = 2 * ndtr(np.bincount(bin_of, off, minlength=BINS) / np.where(error, error, 1)) - 1
+    return _drawn(slopes[bin_of] * off - (slopes[bin_of] * off).mean())
 
 
 def _right(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -16,10 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness import plugins
 from harness.errors import BadInput, Unwritable, nearest
 from harness.files import Damaged, read_json, read_lines, writable, write_json
 from harness.store import leases
 
+ALARMS = "alarms.jsonl"  # also the sentinel of an alarm that says that one of its lines makes no sense
 SCHEMA = 1  # of spec.json and result.json: raise it when a reader of before would misunderstand them
 
 
@@ -39,24 +41,50 @@ class Record:
     def done(self) -> bool:
         return self.result.get("status") == "done"
 
+    @property
+    def metric(self) -> str:
+        """The metric that chooses the epoch. Of a data set that no plugin brings now, UAR unless the run says it."""
+        dataset = self.folder.parent.name
+        told = self.result.get("primary") or self.spec.get("train", {}).get("metric")
+        known = dataset in plugins.names("datasets")
+        return told or (plugins.get("datasets", dataset).metric if known else "uar")
+
     def history(self) -> list[dict[str, Any]]:
         return read_lines(self.folder / "history.jsonl")
 
     def alarms(self) -> list[dict[str, Any]]:
-        return read_lines(self.folder / "alarms.jsonl")
+        """What its sentinels raised. A line that lacks what every alarm has is told as an alarm of the file."""
+        lines = enumerate(read_lines(self.folder / ALARMS), 1)
+        return [alarm if _is_whole(alarm) else self.alarm(f"alarm {line} {_LACKS}") for line, alarm in lines]
 
-    def errors(self, severities: Mapping[str, str] | None = None) -> list[str]:
-        """The sentinels whose alarms are errors, each once; `severities` are other ones than those it raised with."""
+    def alarm(self, message: str) -> dict[str, Any]:
+        """The alarm that says what is wrong with the run's alarms: an error where there were errors among them."""
+        severity = "error" if self.result.get("errors") else "warning"
+        return {"severity": severity, "sentinel": ALARMS, "epoch": None, "message": message}
+
+    def errors(self) -> list[str]:
+        """The sentinels whose alarms are errors, each once."""
         alarms = self.alarms() if self.result.get("errors") else []
-        return errors_among(((alarm["severity"], alarm["sentinel"]) for alarm in alarms), severities)
+        return errors_among((alarm["severity"], alarm["sentinel"]) for alarm in alarms)
 
     def environment(self) -> dict[str, Any]:
         path = self.folder / "environment.json"
         return read_json(path) if path.exists() else {}
 
 
+_LACKS = "lacks its severity, sentinel or message, or its epoch is no number"
+
+
+def _is_whole(alarm: Mapping[str, Any]) -> bool:
+    texts = all(isinstance(alarm.get(key), str) for key in ("severity", "sentinel", "message"))
+    return texts and isinstance(alarm.get("epoch"), int | None)
+
+
 def errors_among(alarms: Iterable[tuple[str, str]], severities: Mapping[str, str] | None = None) -> list[str]:
-    """The sentinels of those alarms (severity, sentinel) that are errors; see `Record.errors`."""
+    """The sentinels of those alarms (severity, sentinel) that are errors, each once.
+
+    `severities` are other ones than those they were raised with.
+    """
     told = severities or {}
     return list(dict.fromkeys(name for severity, name in alarms if told.get(name, severity) == "error"))
 

@@ -21,18 +21,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     import pyarrow
 
+from harness import scores
 from harness.errors import BadInput, headline
 from harness.files import write_bytes
-from harness.store import Record, Store, errors_among
+from harness.store import ALARMS, Record, Store, errors_among
 
 FILE = "index.parquet"
 FORM = b"2"  # raise it when an entry says something else than before
 SETTLED = 10**9  # ns: a file changed later than this before it was read could change again within one tick of its time
 BATCH = 10_000  # entries that are packed or unpacked at once
 SPLITS = ("val", "test")
-METRICS = ("war", "uar", "f1", "ece")
+METRICS = tuple(scores.BY_NAME)
 _ABSENT = (0, 0, 0)
-RESULT, ALARMS = "result.json", "alarms.jsonl"  # what is wrong with these is an alarm of this name
+RESULT = "result.json"  # what is wrong with it is an alarm of this name
 _READ = ("spec.json", RESULT, ALARMS)
 _TOLD = ("severity", "sentinel", "message")  # of an alarm
 _OF_THE_RUN = ("dataset", "method", "components", "seed")  # what of a spec most runs don't share
@@ -69,7 +70,7 @@ class Entry(NamedTuple):
         return self.status == "done"
 
     def wrong(self, severities: Mapping[str, str] | None = None) -> list[str]:
-        """The sentinels whose alarms are errors; see `Record.errors`."""
+        """The sentinels whose alarms are errors; see `errors_among`."""
         raised = unpacked(self.raised) if self.errors else []
         return errors_among(((severity, sentinel) for severity, sentinel, _ in raised), severities)
 
@@ -141,13 +142,13 @@ def _entry(place: tuple[str, str], record: Record, stamp: int) -> Entry:
     counts = {key: value for key, value in result.get("counts", {}).items() if key != "unreadable_clips"}
     metrics = result.get("metrics", {})
     notes = list(dict.fromkeys(note["message"] for note in counts.get("notes", ())))
-    scores = {(split, metric): metrics.get(split, {}).get(metric) for split in SPLITS for metric in METRICS}
+    told = {(split, metric): metrics.get(split, {}).get(metric) for split in SPLITS for metric in METRICS}
     senseless = [
-        ["error", RESULT, f"{' '.join(place)} is {score!r}, which is no score: it is left out"]
-        for place, score in scores.items()
+        ["error", RESULT, f"{' '.join(of)} is {score!r}, which is no score: it is left out"]
+        for of, score in told.items()
         if score is not None and _number(score) is None
     ]
-    raised = (list(_raised(record)) if result.get("alarms") else []) + senseless
+    raised = (list(_alarms(record)) if result.get("alarms") else []) + senseless
     return Entry(
         *place,
         stamp=stamp,
@@ -155,7 +156,7 @@ def _entry(place: tuple[str, str], record: Record, stamp: int) -> Entry:
         method=sys.intern(spec["method"]),
         seed=spec["seed"],
         seconds=_number(result.get("duration_s")),
-        scores=tuple(map(_number, scores.values())),
+        scores=tuple(map(_number, told.values())),
         alarms=result.get("alarms", 0) + len(senseless),
         errors=result.get("errors", 0) + len(senseless),
         selection=sys.intern(result.get("selection", "val")),
@@ -168,16 +169,13 @@ def _entry(place: tuple[str, str], record: Record, stamp: int) -> Entry:
     )
 
 
-def _raised(record: Record) -> Iterator[list[str]]:
+def _alarms(record: Record) -> Iterator[list[str]]:
     """The alarms as [severity, sentinel, message]; where they can't be read, one that says so."""
-    severity = "error" if record.result.get("errors") else "warning"
     try:
-        for line, alarm in enumerate(record.alarms(), 1):
-            told = [text for key in _TOLD if isinstance(text := alarm.get(key), str)]
-            whole = len(told) == len(_TOLD)
-            yield told if whole else [severity, ALARMS, f"alarm {line} lacks its severity, sentinel or message"]
+        alarms = record.alarms()
     except BadInput as error:
-        yield [severity, ALARMS, error.what]
+        alarms = [record.alarm(error.what)]
+    yield from ([alarm[key] for key in _TOLD] for alarm in alarms)
 
 
 def _number(value: Any) -> float | None:

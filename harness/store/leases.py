@@ -14,7 +14,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import socket
 import threading
 import time
 import uuid
@@ -26,6 +25,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from harness.errors import BadInput, Unwritable
+from harness.store import holders
 
 HEARTBEAT = 5.0  # seconds between two signs of life of a holder
 STALE = 12 * HEARTBEAT  # seconds that an observer sees no sign of life before it takes a lease over
@@ -92,7 +92,8 @@ class Leases:
 
     def __init__(self) -> None:
         self._awake, self._last = 0.0, time.monotonic()
-        self._seen: dict[Path, tuple[Any, float]] = {}  # what a lease said, and since when by the time awake
+        self._seen: dict[Path, tuple[Seen, float]] = {}  # what a lease said, and since when by the time awake
+        self._refused: dict[Path, float] = {}  # since when its lock was held at each try, by the time awake
 
     @contextmanager
     def claim(self, folder: Path) -> Iterator[Lease | None]:
@@ -114,34 +115,37 @@ class Leases:
     def _take(self, path: Path) -> Lease | None:
         """Looking and writing are one act under the lock, or two takers of a dead lease could both succeed."""
         if not self._free(path, _look(path)):
+            self._refused.pop(path, None)
             return None
         try:
             with _locked(path.parent, wait=0):
+                self._refused.pop(path, None)
                 seen = _look(path)
                 if not self._free(path, seen):
                     return None
                 self._seen.pop(path, None)
                 lease = Lease(path, _deaths(path.parent, seen))
-                holder = {"id": lease.id, "place": _place(), "pid": os.getpid(), "started": _started(os.getpid())}
                 history = {"deaths": lease.deaths, "reached": _reached(path.parent)}
-                return lease if _write(path, json.dumps(holder | history) + "\n", new=seen is None) else None
+                text = json.dumps({"id": lease.id, **holders.this_process(), **history}) + "\n"
+                return lease if _write(path, text, new=seen is None) else None
         except Timeout:  # another claims, commits or releases it this very moment
-            if self._unchanged_for(path, "locked") > PATIENCE:
+            self._pass_time()
+            if self._awake - self._refused.setdefault(path, self._awake) > PATIENCE:
                 _give_up(path.parent)
             return None
 
     def _free(self, path: Path, seen: Seen) -> bool:
-        if seen is None or _gone(_parse(seen)):
+        if seen is None or holders.gone(_parse(seen)):
             return True
         return self._unchanged_for(path, seen) > STALE
 
-    def _unchanged_for(self, path: Path, value: Any) -> float:
-        """Seconds awake for which looks at a lease have shown the same value."""
+    def _unchanged_for(self, path: Path, seen: Seen) -> float:
+        """Seconds awake for which looks at a lease have shown the same."""
         self._pass_time()
         before, since = self._seen.get(path, (None, self._awake))
-        if value != before:
+        if seen != before:
             since = self._awake
-        self._seen[path] = (value, since)
+        self._seen[path] = (seen, since)
         return self._awake - since
 
     def _pass_time(self) -> None:
@@ -157,13 +161,13 @@ class Leases:
 def held(folder: Path) -> bool:
     """Whether a run's folder has a lease whose holder is not known to be gone; one look can't tell a silent holder."""
     seen = _look(folder / "lease.json")
-    return seen is not None and not _gone(_parse(seen))
+    return seen is not None and not holders.gone(_parse(seen))
 
 
 def holder(folder: Path) -> int | None:
     """The process of this machine that holds a run, if one does."""
     lease = _parse(_look(folder / "lease.json"))
-    return lease["pid"] if _here(lease) and not _gone(lease) else None
+    return lease["pid"] if holders.here(lease) and not holders.gone(lease) else None
 
 
 def deaths(folder: Path) -> int:
@@ -257,45 +261,3 @@ def _parse(seen: Seen) -> dict[str, Any]:
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
-
-
-def _gone(lease: dict[str, Any]) -> bool:
-    """Whether the holder was a process of this machine, and is no more."""
-    return _here(lease) and not _alive(lease["pid"], lease["started"])
-
-
-def _here(lease: dict[str, Any]) -> bool:
-    return bool(lease.get("place")) and lease["place"] == _place()
-
-
-def _place() -> str:
-    """Where a process id means the same process; empty where that can't be known.
-
-    Containers may share host name and kernel but not process ids; machines may share a host name but not a start.
-    """
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f"{socket.gethostname()} {boot} {os.readlink('/proc/self/ns/pid')}"
-    except OSError:
-        return ""
-
-
-def _alive(pid: int, started: str | None) -> bool:
-    """Whether the process that started then still runs: its number may have been given to another since."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # another user's
-        pass
-    return _started(pid) in (started, None)
-
-
-def _started(pid: int) -> str | None:
-    """When a process started, in ticks since the machine did; "" once it has ended, None where that can't be read."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
-    except OSError:
-        return None
-    state, *numbers = stat.rpartition(")")[2].split()
-    return "" if state in "ZX" else numbers[18]

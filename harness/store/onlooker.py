@@ -58,11 +58,16 @@ class Alarm:
 
 @dataclass(frozen=True)
 class Job:
-    """A job of the cluster: what it does, and how many of its tasks are in which state."""
+    """A job of the cluster: what it does, and how many of its tasks are in which state.
+
+    Where one broke, the log that tells of it, and the last that it said there.
+    """
 
     number: str
     does: str
     tasks: dict[str, int]
+    log: str = ""
+    said: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,8 +93,17 @@ class Look:
     @property
     def over(self) -> bool:
         """Whether every run has ended, and no job of a cluster is still to do something, as far as it answers."""
-        ended = self.count(DONE) + self.count(FAILED) == self.runs
-        return ended and not self.trouble and not any(slurm.waiting(job.tasks) for job in self.jobs)
+        return self.trained and not self.trouble and not self.queued
+
+    @property
+    def trained(self) -> bool:
+        """Whether every run has ended."""
+        return self.count(DONE) + self.count(FAILED) == self.runs
+
+    @property
+    def queued(self) -> bool:
+        """Whether a job of a cluster has not ended."""
+        return any(slurm.waiting(job.tasks) for job in self.jobs)
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -153,17 +167,26 @@ class Onlooker:
         return facts
 
     def _ask_queue(self) -> None:
-        """Which jobs of the grid a cluster still knows; a controller that does not answer is asked again later."""
+        """Which jobs of the last submission, and which others have not ended; a controller that does not answer is
+        asked again later.
+        """
         if time.monotonic() - self._asked < QUEUE:
             return
         ours = slurm.submissions(self.store.root, self.grid)
         kinds = {job: does for each in ours for does, job in each.jobs.items()}
+        last = {*ours[-1].jobs.values()} if ours else set()
         try:
-            self._jobs = tuple(Job(job, kinds[job], dict(tasks)) for job, tasks in slurm.queue(kinds).items())
+            found = slurm.queue(kinds)
+            shown = sorted((job for job in found if job in last or slurm.waiting(found[job])), key=int)
+            self._jobs = tuple(self._job(job, kinds[job], found[job]) for job in shown)
             self._trouble = ""
         except BadInput as error:
             self._trouble = str(error)
         self._asked = time.monotonic()
+
+    def _job(self, number: str, does: str, tasks: Mapping[str, int]) -> Job:
+        told = slurm.last_words(self.store.root, number) if slurm.broken(tasks) else ()
+        return Job(number, does, dict(tasks), *told)
 
 
 @dataclass(frozen=True)
@@ -174,14 +197,14 @@ class _Facts:
     changed: int = 0  # ns
     result: Mapping[str, Any] | None = None
     train: Mapping[str, Any] | None = None
+    metric: str = ""
     history: tuple[Mapping[str, Any], ...] = ()
     alarms: tuple[Mapping[str, Any], ...] = ()
 
     def working(self, row: Mapping[str, Any]) -> Working:
-        train = self.train or {}
-        metric, split = train.get("metric") or "uar", "test" if train.get("selection") == "oracle" else "val"
-        curve = tuple(line[split][metric] for line in self.history if split in line)
-        return Working(row["run_id"], name_of(row), len(self.history), self.epochs, metric, curve)
+        split = "test" if (self.train or {}).get("selection") == "oracle" else "val"
+        curve = tuple(line[split][self.metric] for line in self.history if split in line)
+        return Working(row["run_id"], name_of(row), len(self.history), self.epochs, self.metric, curve)
 
     def ended(self, row: Mapping[str, Any]) -> Ended:
         result = self.result or {}
@@ -220,6 +243,7 @@ def _read(store: Store, row: Mapping[str, Any], held: bool) -> _Facts:
             changed=max(_stamp(record.folder)),
             result=record.result,
             train=record.spec.get("train"),
+            metric=record.metric,
             history=tuple(record.history()) if state == WORKING else (),
             alarms=tuple(record.alarms()),
         )

@@ -13,7 +13,9 @@ from itertools import zip_longest
 from typing import Any
 
 from harness.store import Record, repeat
-from harness.words import plural
+from harness.store.flat import thinned
+from harness.store.wording import BRIEFLY, percent
+from harness.words import duration, plural
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _WIDTH = 48  # columns of the longest curve
@@ -56,18 +58,13 @@ def _header(record: Record, history: Sequence[Mapping[str, Any]]) -> Iterator[st
     spec, result = record.spec, record.result
     small = " (rendered miniature)" if spec.get("data", {}).get("miniature") else ""
     yield f"{spec['dataset']}{small} · {spec['method'] or 'plain'} · seed {spec['seed']}"
-    facts = [
-        record.run_id,
-        result.get(
-            "status", f"unfinished, {plural(len(history), 'epoch')} stored; the command that trains it goes on with it"
-        ),
-    ]
+    begun = f"unfinished, {plural(len(history), 'epoch')} stored; the command that trains it goes on with it"
+    facts = [record.run_id, result.get("status", begun)]
     if record.done:
-        how = {"val": "best on val", "last": "the last", "oracle": "ORACLE: best on test"}
         selection = result.get("selection", "val")
-        facts.append(f"epoch {result.get('epoch', 0) + 1} of {len(history)}, {how.get(selection, selection)}")
+        facts.append(f"epoch {result.get('epoch', 0) + 1} of {len(history)}, {BRIEFLY.get(selection, selection)}")
     if "duration_s" in result:
-        facts.append(_duration(result["duration_s"]))
+        facts.append(duration(result["duration_s"]))
     yield " · ".join(facts)
     if again := result.get("retried"):
         yield f"{again['why']}; {again['how']}"
@@ -77,14 +74,6 @@ def _header(record: Record, history: Sequence[Mapping[str, Any]]) -> Iterator[st
         yield f"{plural(result['unsaved'], 'checkpoint')} could not be written"
     for tracker, why in result.get("untracked", {}).items():
         yield f"not tracked by {tracker} to its end: {why}"
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
 
 
 def _error(record: Record) -> Iterator[str]:
@@ -107,11 +96,7 @@ def _metrics(record: Record) -> Iterator[str]:
     for name in dict.fromkeys(name for split in splits for name in metrics[split]):
         values = [metrics[split].get(name) for split in splits]
         mark = "  primary" if name == primary else ""
-        yield f"  {name.upper():<9}" + "".join(f"{_percent(value):>8}" for value in values) + mark
-
-
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f}"
+        yield f"  {name.upper():<9}" + "".join(f"{percent(value):>8}" for value in values) + mark
 
 
 def _classes(record: Record) -> Iterator[str]:
@@ -125,7 +110,7 @@ def _classes(record: Record) -> Iterator[str]:
     for place, (name, row) in enumerate(zip(names, rows, strict=True)):
         recall = recalls.get(name)
         bar = "█" * round(20 * (recall or 0.0))
-        yield f"  {name:<{width}}{_percent(recall):>7}  {bar:<20}  {_taken_for(place, row, names)}".rstrip()
+        yield f"  {name:<{width}}{percent(recall):>7}  {bar:<20}  {_taken_for(place, row, names)}".rstrip()
 
 
 def _taken_for(place: int, row: Sequence[int], names: Sequence[str]) -> str:
@@ -140,15 +125,14 @@ def _taken_for(place: int, row: Sequence[int], names: Sequence[str]) -> str:
 def _curves(record: Record, history: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     if not history:
         return
-    yield f"curves over {len(history)} epochs (each from its own lowest to its highest)"
-    metric = record.result.get("primary", "uar")
+    yield f"curves over {plural(len(history), 'epoch')} (each from its own lowest to its highest)"
     curves: dict[str, list[float | None]] = {}
     for group in ("losses", "target"):
         for name in sorted({name for line in history for name in line.get(group) or ()}):
             label = f"{group.removesuffix('es')} {name}"
             curves[label] = [(line.get(group) or {}).get(name) for line in history]
     for split in ("train", "val"):
-        curves[f"{split} {metric}"] = [(line.get(split) or {}).get(metric) for line in history]
+        curves[f"{split} {record.metric}"] = [(line.get(split) or {}).get(record.metric) for line in history]
     curves = {name: values for name, values in curves.items() if any(v is not None for v in values)}
     width = max(map(len, curves), default=0)
     for name, values in curves.items():
@@ -161,8 +145,7 @@ def sparkline(values: Sequence[float | None]) -> str:
 
     A long curve is thinned to evenly spaced epochs, of which the last is always one.
     """
-    if len(values) > _WIDTH:
-        values = [values[round(i * (len(values) - 1) / (_WIDTH - 1))] for i in range(_WIDTH)]
+    values = [values[place] for place in thinned(len(values), _WIDTH)]
     known = [value for value in values if value is not None]
     if not known:
         return " " * len(values)

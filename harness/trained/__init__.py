@@ -61,7 +61,7 @@ class Trained:
     """A trained network in evaluation mode, with the CLIP model that it stands on."""
 
     facts: Facts
-    clip: trunk.Clip
+    clip: trunk.Loaded
     model: VideoModel
     tensors: dict[str, Tensor] = field(repr=False)
 
@@ -148,7 +148,7 @@ def _facts(record: Record, about: Mapping[str, Any]) -> Facts:
     )
 
 
-def build(facts: Facts, clip: trunk.Clip, tensors: dict[str, Tensor], where: str) -> Trained:
+def build(facts: Facts, clip: trunk.Loaded, tensors: dict[str, Tensor], where: str) -> Trained:
     """The network that the facts describe, on a CLIP model, with these tensors. Raises `BadInput` for unfit ones."""
     plugins.add_stored({name: found for name, found in facts.plugins.items() if name in facts.components})
     method = grammar.resolve("+".join(facts.components) or grammar.PLAIN, facts.components)

@@ -112,7 +112,7 @@ def _of_folder(folder: Path) -> Trained:
     return trained.build(facts, clip, tensors | tower, str(folder / HEAD))
 
 
-def _clip(folder: Path, facts: Facts) -> trunk.Clip:
+def _clip(folder: Path, facts: Facts) -> trunk.Loaded:
     """The CLIP model, with the mean and deviation of pictures that its tag had: its architecture alone has others."""
     clip = trunk.load(dataclasses.replace(facts.settings("model"), pretrained=str(folder / CLIP)))
     try:

@@ -27,6 +27,7 @@ from accelerate import Accelerator
 from harness import files, signals
 
 KEPT = 2
+GO_ON, SAVE, STOP = range(3)  # what a process wants behind a step; of several the most that one wants is done
 SHARE = 0.05  # of the time may go into saving: where a checkpoint takes long to write, fewer are written
 
 State = dict[str, Any]
@@ -68,15 +69,21 @@ class Keeper:
         Raises `KeyboardInterrupt` behind that when the process, or one that trains with it, was asked to stop.
         """
         due = self.rank == 0 and time.monotonic() - self.saved >= self.wait
-        wanted = self._most(2 * signals.asked() or int(due))
-        if not wanted:
+        wanted = self._most(STOP if signals.asked() else SAVE if due else GO_ON)
+        if wanted == GO_ON:
             return
         began = time.monotonic()
         self.held()
-        self._save(self.folder / f"{epoch:05d}-{step:07d}", {**self._facts(), **state()})
+        fault = self._save(self.folder / f"{epoch:05d}-{step:07d}", {**self._facts(), **state()})
         self.saved = time.monotonic()
         self.wait = max(self.every, (self.saved - began) / SHARE) if self.every else 0.0
-        if wanted == 2:
+        if fault:
+            self.unsaved += 1
+            if wanted == STOP:
+                self.say(f"checkpoint not written: {fault}; what was trained since the last one is lost")
+            elif self.unsaved == 1:  # once; the result counts them
+                self.say(f"checkpoint not written: {fault}; training goes on, and an interruption loses more of it")
+        if wanted == STOP:
             raise KeyboardInterrupt
 
     def find(self) -> State | None:
@@ -102,8 +109,8 @@ class Keeper:
         facts = {"seconds": self.seconds, "resumed": self.resumed, "unsaved": self.unsaved}
         return {"setting": self.setting, "facts": facts}
 
-    def _save(self, place: Path, state: State) -> None:
-        """Writes a state; older ones go when it is whole in all processes, and it goes when it is not."""
+    def _save(self, place: Path, state: State) -> str:
+        """Writes a state; older ones go when it is whole in all processes, and it goes when it is not: returns why."""
         buffer, fault = io.BytesIO(), ""
         torch.save(state, buffer)
         data = buffer.getbuffer()  # not copied: it may be large
@@ -112,14 +119,10 @@ class Keeper:
         except OSError as error:
             fault = str(error)
         broken = self._most(int(bool(fault)))
-        if broken:
-            self.unsaved += 1
-            why = fault or "another process could not write its part"
-            if self.unsaved == 1:  # once; the result counts them
-                self.say(f"checkpoint not written: {why}; training goes on, and an interruption loses more of it")
         if self.rank == 0:
             for old in [place] if broken else self._outdated(place):
                 shutil.rmtree(old, ignore_errors=True)
+        return fault or ("another process could not write its part" if broken else "")
 
     def _outdated(self, newest: Path) -> list[Path]:
         """What goes once `newest` is whole: all but the last of the others, and what comes later in the run than it,

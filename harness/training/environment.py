@@ -44,7 +44,11 @@ def describe(accelerator: Accelerator, placement: str) -> dict[str, Any]:
         "gpu": _gpu(accelerator.device),
         "processes": accelerator.num_processes,
         "placement": placement,
-        "launcher": _launcher(accelerator),
+        "launcher": {  # what it asked for: `precision` and `processes` are what takes effect
+            "name": launcher(),
+            "mixed_precision": accelerator.mixed_precision,
+            "workers_at_most": int(os.environ.get("HARNESS_WORKERS", 1)),  # on a GPU fewer may be worth it
+        },
         "precision": precision(accelerator),
         "threads": torch.get_num_threads(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
@@ -107,14 +111,11 @@ def _driver() -> str:
     return ""
 
 
-def _launcher(accelerator: Accelerator) -> dict[str, Any]:
-    """Who started this process, and what it asked for: `precision` and `processes` are what takes effect."""
-    if "ACCELERATE_MIXED_PRECISION" in os.environ:  # its launcher sets it, also to "no"
-        name = "accelerate"
-    else:
-        name = "torchrun" if "TORCHELASTIC_RUN_ID" in os.environ else "none"
-    workers = int(os.environ.get("HARNESS_WORKERS", 1))
-    return {"name": name, "mixed_precision": accelerator.mixed_precision, "workers": workers}
+def launcher() -> str:
+    """Who started this process: `accelerate`, `torchrun` or `none`."""
+    if "ACCELERATE_MIXED_PRECISION" in os.environ:  # its launcher sets it, also to "no", and calls torchrun's
+        return "accelerate"
+    return "torchrun" if "TORCHELASTIC_RUN_ID" in os.environ else "none"
 
 
 @functools.cache

@@ -2,7 +2,8 @@
 
 Read top to bottom: `train` is a run, `epoch` a pass over the training clips, `step` what happens to a batch.
 The global batch is the setting: processes and micro-batches share it out, and every clip's loss counts once,
-so that one process or two, one micro-batch or four, train the same. Who trains what, where, is `schedule`'s.
+so that one process or two, one micro-batch or four, train the same. Who trains what, where, is
+`schedule.placement`'s.
 """
 
 from __future__ import annotations
@@ -22,13 +23,14 @@ from torch import Tensor, nn
 
 from harness import scores
 from harness.data.loading import Split, as_picks
-from harness.data.sharing import Share, epoch_picks, gather, share
+from harness.data.sharing import Share, epoch_picks, share
 from harness.learner import Learner, Loss
 from harness.methods import Batch, Context, Trace
 from harness.protocol import Train
 from harness.sentinels import Ending, Epoch, Setup, Step
 from harness.training import optimisation, states
 from harness.training.checkpoint import Keeper, State
+from harness.training.partners import gather
 from harness.training.tally import Tally
 from harness.training.watch import Watch
 
@@ -94,7 +96,8 @@ def train(
 
     Appends a row an epoch to `history` as it goes. `selection = "val"` keeps the epoch with the best validation metric,
     `"last"` the last one; both read `test` once, at the end. `"oracle"` chooses on test, as part of the field does, and
-    is marked wherever it is shown. Raises `KeyboardInterrupt`, with a checkpoint written, when asked to stop.
+    is marked wherever it is shown. Raises `KeyboardInterrupt`, with a checkpoint written, when asked to stop;
+    `NotFinite`; `Alarmed`, where an alarm is to stop the run; and what writes the history or `keeper` may raise `Lost`.
     """
     chosen_on = "test" if settings.selection == "oracle" else "val"
     loop = _Loop(learner, splits["train"], settings, metric, seed, accelerator, viewer, watch)
@@ -173,15 +176,15 @@ class _Loop:
         if not self.steps_done:
             states.seed_all(hash((ctx.seed, epoch, rank)) % 2**31)  # dropout: repeatable, different by process
         self.model.train()
-        steps = epoch_picks(split.labels_on_cpu, settings.batch_size, ctx.seed, epoch, self.learner.parts)
-        shares = [share(step, rank, world, settings.accumulation) for step in steps]
+        picks = epoch_picks(split.labels_on_cpu, settings.batch_size, ctx.seed, epoch, self.learner.parts)
+        shares = [share(batch, rank, world, settings.accumulation) for batch in picks]
         batches = split.batches([micro.picks for micros in shares[self.steps_done :] for micro in micros])
-        self.order = np.array([at for step in steps for at, _ in step], dtype=np.int64)
+        self.order = np.array([at for batch in picks for at, _ in batch], dtype=np.int64)
         self.picked = np.bincount(split.labels_on_cpu[self.order], minlength=split.classes)
         ctx.epoch = epoch
-        for ctx.step in range(self.steps_done, len(shares)):
-            ctx.trace = Trace() if self.watch.due(ctx.step, len(shares)) else None
-            self.step(shares[ctx.step], batches, self.tally)
+        for step in range(self.steps_done, len(shares)):
+            ctx.step, ctx.trace = step, Trace() if self.watch.due(step, len(shares)) else None
+            self.step(shares[step], batches, self.tally)
             self.steps_done += 1
             self.viewer.step(epoch, self.tally.live)
             after_step()

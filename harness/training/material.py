@@ -23,7 +23,7 @@ from harness.data.probe import Probe, probes, twins
 from harness.data.shelf import Progress
 from harness.data.video import Unreadable
 from harness.errors import BadInput
-from harness.model import trunk, weights
+from harness.model import architectures, trunk, weights
 from harness.plan import Copy
 from harness.protocol import Clips, Model
 from harness.sentinels import Reading
@@ -33,7 +33,7 @@ from harness.training.environment import precision
 class Material:
     """The copies of a grid as this process reads them.
 
-    `counter` gives, for a piece of work on clips, who is told how far it is.
+    `counter` gives, for work of a kind on the clips of a copy and, mostly, a split, who is told how far it is.
     """
 
     def __init__(
@@ -41,9 +41,9 @@ class Material:
         copies: Mapping[str, Copy],
         model: Model,
         clips: Clips,
-        clip: Callable[[], trunk.Clip],
+        clip: Callable[[], trunk.Loaded],
         accelerator: Accelerator,
-        counter: Callable[[str], Progress],
+        counter: Callable[[str, str, str], Progress],
     ) -> None:
         self.copies, self.model, self.clips, self.accelerator, self.counter = copies, model, clips, accelerator, counter
         self._clip = clip  # loaded when first asked for: with all features cached nobody asks
@@ -102,14 +102,14 @@ class Material:
             load=lambda: self._clip().trunk.to(self.accelerator.device),
             model=self.model.name,
             weights=weights.name_of(self.model),
-            width=self._clip().width,
+            width=architectures.shape(self.model.name).width,
             precision=precision(self.accelerator),
             autocast=self.accelerator.autocast,
         )
         check_room(scan, views, tower if cached else None, probes)
         found = {}
         for split in SPLITS:
-            progress = self.counter(f"{'features' if cached else 'frames'} of {copy} {split}")
+            progress = self.counter("features" if cached else "frames", copy, split)
             found[split] = (
                 features(scan, split, views, tower, probes, progress)
                 if cached
@@ -120,7 +120,7 @@ class Material:
     def _probe(self, copy: str) -> dict[str, Probe]:
         """A closer look at each medium of a copy, from the cache where it has not changed."""
         scan = self.copies[copy].scan
-        return probes(scan.root, scan.present, self.counter(f"clips of {copy}"))
+        return probes(scan.root, scan.present, self.counter("clips", copy, ""))
 
     def _hash(self, copy: str) -> str:
         adapter, scan = self.copies[copy].adapter, self.copies[copy].scan
@@ -135,7 +135,7 @@ class Material:
         return self._index(copy).select([place[clip.id] for clip in clips])
 
     def _views(self, copy: str) -> Views:
-        return Views(self.clips, self.copies[copy].face, self._clip().size)
+        return Views(self.clips, self.copies[copy].face, architectures.shape(self.model.name).size)
 
 
 class _OneAtATime:

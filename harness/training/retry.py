@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,13 @@ import torch
 from harness import files
 from harness.protocol import Train
 
-FILE = "retry.json"  # beside the checkpoints
+FILE = "checkpoint/retry.json"  # in the run's folder, so that it goes with its checkpoints
+Again = tuple[dict[str, str], Train]  # why and how to try again, and with which settings
 NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "alloc_failed")  # where it is no type
 
 
-def of(error: Exception, train: Train) -> tuple[dict[str, str], Train] | None:
-    """Why and how to try again, and with which settings; None where that is no use."""
+def of(error: Exception, train: Train) -> Again | None:
+    """How to try again; None where that is no use."""
     if _no_memory(error):
         micro = math.ceil(train.batch_size / train.accumulation)
         if micro < 2:
@@ -36,17 +37,27 @@ def of(error: Exception, train: Train) -> tuple[dict[str, str], Train] | None:
     return None
 
 
-def begun(folder: Path, train: Train) -> tuple[dict[str, Any] | None, Train]:
-    """The second try that is under way since an earlier call, whose checkpoints lie in `folder`, and its settings."""
-    with suppress(FileNotFoundError, files.Damaged):
-        told = files.read_json(folder / FILE)
-        return told["retried"], dataclasses.replace(train, accumulation=told["accumulation"])
+def begun(folder: Path, train: Train, say: Callable[[str], None]) -> tuple[dict[str, str] | None, Train]:
+    """Why and how a second try is under way in a run's folder since an earlier call, and its settings.
+
+    None, and the settings as they are, where there is none, or where what was noted of it can't be read: that is said.
+    """
+    try:
+        match files.read_json(folder / FILE):
+            case {"retried": {"why": str(), "how": str()} as retried, "accumulation": int(micros)} if micros > 0:
+                return retried, dataclasses.replace(train, accumulation=micros)
+        fault = "does not say how the run was tried again"
+    except FileNotFoundError:
+        return None, train
+    except files.Damaged as error:
+        fault = error.what
+    say(f"{folder / FILE} {fault}: the run goes on as if it had not been tried again")
     return None, train
 
 
-def begin(folder: Path, retried: dict[str, Any], train: Train) -> None:
-    """Notes a second try, so that it goes on as such when it is cut off."""
-    files.write_json(folder / FILE, {"retried": retried, "accumulation": train.accumulation})
+def note(retried: dict[str, str], train: Train) -> dict[str, Any]:
+    """What is to be kept of a second try, so that it goes on as such when it is cut off."""
+    return {"retried": retried, "accumulation": train.accumulation}
 
 
 def advice(error: Exception, train: Train) -> str:

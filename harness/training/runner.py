@@ -1,4 +1,4 @@
-"""One run from its spec to its stored result: builds splits and learner, trains, tries again what can pass.
+"""One run from its spec to its stored result: builds the learner, trains, tries again what can pass.
 
 A failing run is recorded with its traceback, and the grid goes on.
 """
@@ -11,14 +11,13 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
 from harness import __version__, trained
-from harness.data import sharing
 from harness.data.shelf import Progress
 from harness.errors import Unwritable
 from harness.grid import Grid
@@ -29,13 +28,19 @@ from harness.plan import Copy, Run, trains_on
 from harness.protocol import Model, Train
 from harness.settings import recording
 from harness.store.leases import Commit
-from harness.training import loop, retry, trackers
+from harness.training import loop, partners, retry, trackers
 from harness.training.checkpoint import Keeper
 from harness.training.environment import describe, precision
 from harness.training.loop import Viewer
 from harness.training.material import Material
 from harness.training.watch import Alarm, Alarmed, Watch, as_row
-from harness.training.writing import History, Lost, Writer, error_of, predictions_of, scores_of
+from harness.training.writing import History, Lost, Writer, error_of, heading, predictions_of, scores_of
+
+
+class Onlooker(Viewer, Protocol):
+    """Who sees a run to its end, beyond one try."""
+
+    def retried(self, line: str) -> None: ...
 
 
 class Runner:
@@ -52,7 +57,7 @@ class Runner:
         accelerator: Accelerator,
         placement: str,
         on_alarm: str,
-        counter: Callable[[str], Progress],
+        counter: Callable[[str, str, str], Progress],
         save_every: float,
         *,
         save_model: bool = False,
@@ -80,48 +85,55 @@ class Runner:
         clips = sum(clip.split == "train" for clip in self.copies[run.copy].scan.clips)
         return math.ceil(clips / self.grid.sections["train"].batch_size)
 
-    def execute(self, run: Run, folder: Path, viewer: Viewer, commit: Commit) -> dict[str, Any]:
+    def execute(self, run: Run, folder: Path, viewer: Onlooker, commit: Commit) -> dict[str, Any]:
         """Trains a run, from its checkpoint if it has one, and stores its result: `status` is `done` or `failed`.
 
-        A failure whose cause can pass is tried again, once. Raises `Lost`, and stores nothing, when `commit` says that
-        the run is not this process's any more; `KeyboardInterrupt`, with a checkpoint, when asked to stop.
+        A failure whose cause can pass is tried again, once, unless several processes train the run: the others wait in
+        the middle of a step. Raises `Lost`, and stores nothing, when `commit` says that the run is not this process's
+        any more; `KeyboardInterrupt`, with a checkpoint, when asked to stop.
         """
         writer = Writer(folder, commit, writes=self.accelerator.is_main_process)
         writer.begin(run.spec, describe(self.accelerator, self.placement))
-        retried, train = retry.begun(folder / "checkpoint", self.grid.sections["train"])
+        retried, train = retry.begun(folder, self.grid.sections["train"], viewer.note)
         while True:
-            keeper = self._keeper(writer, viewer, train.accumulation)
-            watch = self._watch(writer, viewer)
-            try:
-                result, *files = self._train(run, train, writer, viewer, watch, keeper)
-            except (Lost, Unwritable):
-                raise
-            except Exception as error:
-                if sharing.gone(error):
-                    raise
-                described = error_of(error, retry.advice(error, train))
-                result, files = {"status": "failed", "error": described}, [None]
-                again = None if retried else retry.of(error, train)
-                together = not isinstance(error, Alarmed | loop.NotFinite)  # those are raised by all processes
-                if self.accelerator.num_processes > 1 and together:  # the others wait for this one: end them all
-                    writer.end(self._result(run, keeper, watch, result), watch.alarms, None)
-                    raise
-            else:
-                again = None
-            finally:
-                watch.sentinels.clear()  # they hold the learner
-                with suppress(RuntimeError):  # of a device that takes no work any more
-                    self.accelerator.free_memory()
-            if again is None:
+            keeper, watch = self._keeper(writer, viewer, train.accumulation), self._watch(writer, viewer)
+            result, files, again = self._attempt(run, train, writer, viewer, watch, keeper)
+            if again is None or retried:
                 break
             retried, train = again
-            if writer.writes:
-                retry.begin(folder / "checkpoint", retried, train)
-            viewer.note(f"{retried['why']}; {retried['how']}")
+            writer.retry(retry.note(retried, train))
+            viewer.retried(f"{retried['why']}; {retried['how']}")
         result |= {"retried": retried} if retried else {}
         writer.end(self._result(run, keeper, watch, result), watch.alarms, *files)
         keeper.clear()
         return result
+
+    def _attempt(
+        self, run: Run, train: Train, writer: Writer, viewer: Viewer, watch: Watch, keeper: Keeper
+    ) -> tuple[dict[str, Any], list[bytes | None], retry.Again | None]:
+        """One try: its result, its files, and how to try again where it failed and that is of use.
+
+        Raises what is no failure of the run alone, and any failure where other processes wait for this one.
+        """
+        try:
+            result, *files = self._train(run, train, writer, viewer, watch, keeper)
+            again = None
+        except (Lost, Unwritable):
+            raise
+        except Exception as error:
+            if partners.gone(error):
+                raise
+            result = {"status": "failed", "error": error_of(error, retry.advice(error, train))}
+            files, again = [None], retry.of(error, train)
+            everywhere = isinstance(error, Alarmed | loop.NotFinite)
+            if self.accelerator.num_processes > 1 and not everywhere:  # the others wait for this one: end them all
+                writer.end(self._result(run, keeper, watch, result), watch.alarms, None)
+                raise
+        finally:
+            watch.sentinels.clear()  # they hold the learner
+            with suppress(RuntimeError):  # of a device that takes no work any more
+                self.accelerator.free_memory()
+        return result, files, again
 
     def _train(
         self, run: Run, train: Train, writer: Writer, viewer: Viewer, watch: Watch, keeper: Keeper
@@ -166,7 +178,7 @@ class Runner:
         folder = writer.folder / "checkpoint"
         return Keeper(folder, self.accelerator, self.save_every, setting, viewer.note, writer.check)
 
-    def _learner(self, run: Run, clip: trunk.Clip) -> Learner:
+    def _learner(self, run: Run, clip: trunk.Loaded) -> Learner:
         descriptions = self.copies[run.copy].adapter.descriptions()
         torch.manual_seed(run.seed)  # after loading the CLIP model, which draws random numbers of its own
         model = VideoModel(clip, recording(self.model), descriptions, pixels=not self.cached(run))
@@ -184,14 +196,7 @@ class Runner:
 
     def _result(self, run: Run, keeper: Keeper, watch: Watch, result: dict[str, Any]) -> dict[str, Any]:
         return {
-            "run_id": run.run_id,
-            "dataset": run.dataset,
-            "fold": run.fold,
-            "method": str(run.method),
-            "seed": run.seed,
-            "selection": self.grid.sections["train"].selection,
-            "alarms": len(watch.alarms),
-            "errors": len(watch.errors),
+            **heading(run, self.grid.sections["train"], alarms=len(watch.alarms), errors=len(watch.errors)),
             "resumed": keeper.resumed,
             "unsaved": keeper.unsaved,
             "duration_s": round(keeper.seconds, 3),

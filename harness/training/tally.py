@@ -1,4 +1,4 @@
-"""What an epoch adds up to, on the device and read once: loss terms, confusion, gradient norm, targets."""
+"""What an epoch of training adds up to: loss terms, confusion, gradient norm, targets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _KEPT = ("sums", "weights", "share", "confusion", "targets", "skipped")
 
 
 class Tally:
-    """Sums of an epoch, kept on the device and read once: loss terms, confusion counts, gradient norm."""
+    """An epoch's sums so far, on the device until they are read, so that no step waits for it."""
 
     def __init__(self, classes: int, device: torch.device) -> None:
         self.sums: dict[str, Tensor] = {}
@@ -32,6 +32,7 @@ class Tally:
         self.table = np.zeros((classes, classes))  # the confusion of all processes, once `row` has been called
 
     def add(self, loss: Loss, batch: Batch, weight: float) -> None:
+        """A micro-batch that stands for `weight` of its global batch; of weight 0 it only fills a place."""
         values = {"total": loss.total, **{name: value for name, (_, value) in loss.terms.items()}}
         for name, value in values.items():
             self.sums[name] = self.sums.get(name, 0) + value.detach() * weight

@@ -17,14 +17,16 @@ from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
+from harness import config
 from harness.errors import BadInput, nearest
 from harness.settings import spell
+from harness.store.flat import leaves
 
 TRACKERS = {"tensorboard": "tensorboard", "wandb": "wandb", "trackio": "trackio", "mlflow": "mlflow"}  # and packages
 # Accelerate's finishes trackio's run and not its client, which would do so once more at exit, on our last line
 _FINISH = {"trackio": lambda: importlib.import_module("trackio").finish()}
 Trackers = Mapping[str, tuple[Any, Mapping[str, Any]]]  # by name, each with the run's configuration
-_PATHS = ("root", "annotations", "faces", "bodies", "pretrained", "file")  # of this machine: they go nowhere
+_PATHS = (*config.PLACES, "pretrained", "file")  # of this machine: they go nowhere
 TRIES, PAUSE = 3, 1.0  # seconds: two workers may make the same MLflow experiment at once
 
 
@@ -60,7 +62,7 @@ class Tracked:
 
     def __init__(self, trackers: Trackers, say: Callable[[str], None]) -> None:
         self.say, self.running, self.failed = say, dict[str, Any](), dict[str, str]()
-        for name, (tracker, config) in trackers.items():
+        for name, (tracker, configuration) in trackers.items():
             if self._can(name, _start, tracker):
                 self.running[name] = tracker
                 self._can(name, tracker.store_init_configuration, config)
@@ -114,13 +116,8 @@ def _start(tracker: Any) -> None:
 
 def flat(value: Mapping[str, Any], joint: str = ".") -> dict[str, Any]:
     """Nested facts as names and plain values: `train.epochs`, `5`. What is None is left out, lists become words."""
-    found: dict[str, Any] = {}
-    for key, part in value.items():
-        if isinstance(part, Mapping):
-            found |= {f"{key}{joint}{inner}": plain for inner, plain in flat(part, joint).items()}
-        elif part is not None:
-            found[key] = part if isinstance(part, bool | int | float | str) else spell(part)
-    return found
+    found = {name: part for name, part in leaves(value, joint) if part is not None}
+    return {name: part if isinstance(part, bool | int | float | str) else spell(part) for name, part in found.items()}
 
 
 def _finite(value: Any) -> bool:

@@ -17,9 +17,11 @@ import pyarrow.parquet
 
 from harness import files, scores, store
 from harness.data.loading import Split
+from harness.plan import Run
+from harness.protocol import Train
 from harness.store.leases import Commit
 from harness.trained import FILE as MODEL
-from harness.training import evaluation
+from harness.training import evaluation, retry
 from harness.training.loop import Outcome
 from harness.training.watch import Alarm, as_row
 
@@ -43,6 +45,10 @@ class Writer:
 
     def alarms(self, alarms: list[Alarm]) -> None:
         self._write({"alarms.jsonl": list(map(as_row, alarms))})
+
+    def retry(self, note: Mapping[str, Any]) -> None:
+        """That a second try begins, as `retry.note` says it."""
+        self._write({retry.FILE: note})
 
     def history(self, rows: list[dict[str, Any]]) -> None:
         self._write({"history.jsonl": rows})
@@ -138,6 +144,20 @@ def scores_of(
         "metrics": metrics,
         "per_class": per_class,
         "confusion": confusion,
+    }
+
+
+def heading(run: Run, train: Train, *, alarms: int = 0, errors: int = 0) -> dict[str, Any]:
+    """What every result begins with, whatever became of the run."""
+    return {
+        "run_id": run.run_id,
+        "dataset": run.dataset,
+        "fold": run.fold,
+        "method": str(run.method),
+        "seed": run.seed,
+        "selection": train.selection,
+        "alarms": alarms,
+        "errors": errors,
     }
 
 

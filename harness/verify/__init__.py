@@ -186,17 +186,12 @@ def _verdicts(cells: Sequence[Cell], stores: Sequence[Store], launch: Launch) ->
                 trained = again.train(stored)
                 if trained is not None:
                     board.finished(trained.result, [])
-                    features = "made now" if again.made & _copies(stored.spec) else "cache"
+                    features = "made now" if cell.run_id in again.anew else "cache"
                     yield judge(stored, trained, features)
             except (Unverifiable, BadInput) as error:
                 board.say(f"{cell.run_id} {UNVERIFIED}: {error}")
                 yield Verdict(cell.dataset, cell.run_id, UNVERIFIED, [str(error)])
     board.close()
-
-
-def _copies(spec: Mapping[str, Any]) -> set[str]:
-    """The names that a run's copy may go by."""
-    return {spec["dataset"], f"{spec['dataset']} fold {spec['data'].get('fold', '')}"}
 
 
 def judge(stored: Record, again: Record, features: str) -> Verdict:

@@ -13,15 +13,15 @@ from typing import Any
 
 import torch
 
-from harness import grid, plan, plugins, protocol
+from harness import config, grid, plan, plugins, protocol
 from harness.compare.agreement import differing
-from harness.data import sharing
 from harness.errors import BadInput, headline
 from harness.plan import Plan, Run
 from harness.schedule import launch as launching
 from harness.schedule.launch import Launch
 from harness.schedule.progress import Board, Counter, RunBar
 from harness.store import Record, Store, repeat
+from harness.training import partners
 from harness.training.runner import Runner
 
 _WORDS = {
@@ -29,7 +29,7 @@ _WORDS = {
     "data.fingerprint": "the data have changed: fingerprint {} when it was trained, {} now",
     "model.weights": "the model's weights are others: {} when it was trained, {} now",
 }
-_WHERE = ("data.root", "data.annotations", "data.faces", "data.bodies", "data.miniature", "model.pretrained")
+_WHERE = (*(f"data.{place}" for place in config.PLACES), "data.miniature", "model.pretrained")
 _UNTRUE = "its run id is not that of its spec, which was edited after it was trained"
 
 
@@ -38,11 +38,11 @@ class Unverifiable(Exception):
 
 
 class Again:
-    """Trains runs again, into `store`. `made` are the data sets whose cached rows had to be made for that."""
+    """Trains runs again, into `store`. `anew` are the ids of those whose cached rows had to be made here."""
 
     def __init__(self, store: Store, launch: Launch, board: Board, *, save_model: bool = False) -> None:
         self.store, self.launch, self.board, self.save_model = store, launch, board, save_model
-        self.made: set[str] = set()
+        self.anew, self._made = set[str](), set[str]()  # and the copies whose rows they are
 
     def train(self, record: Record) -> Record | None:
         """The run as it is now; None in a launched process that only helps the first. Raises `Unverifiable`."""
@@ -52,6 +52,8 @@ class Again:
             self._train(planned, run, record.environment())
         except BadInput as error:
             raise Unverifiable(str(error)) from error
+        if run.copy in self._made:
+            self.anew.add(run.run_id)
         return self.store.record(run.dataset, run.run_id)
 
     def _train(self, planned: Plan, run: Run, environment: Mapping[str, Any]) -> None:
@@ -75,21 +77,20 @@ class Again:
         torch.set_num_threads(int(environment.get("threads", torch.get_num_threads())))
         viewer, folder = RunBar(self.board, run, runner.steps(run), epochs), self.store.folder(run.dataset, run.run_id)
         try:
-            with sharing.partners() if processes > 1 else nullcontext():
+            with partners.relied_on() if processes > 1 else nullcontext():
                 result = runner.execute(run, folder, viewer, lambda: nullcontext(True))
         finally:
             viewer.close()
         if result["status"] == "failed":
             raise Unverifiable(f"trained again, it failed: {headline(result['error'])}")
 
-    def _counter(self, what: str) -> Callable[[int, int], None]:
-        """A bar that notes when there was something to make: `what` is "features of caer train"."""
-        shown = Counter(self.board, what)
+    def _counter(self, kind: str, copy: str, split: str) -> Callable[[int, int], None]:
+        """A bar that notes when there was something to make."""
+        shown = Counter(self.board, kind, copy, split)
 
         def progress(done: int, total: int) -> None:
-            kind, _, rows = what.partition(" of ")
             if done < total and kind in ("features", "frames"):
-                self.made.add(rows.rpartition(" ")[0])
+                self._made.add(copy)
             shown(done, total)
 
         return progress

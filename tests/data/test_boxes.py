@@ -69,6 +69,29 @@ def test_a_gap_is_shown_beside_keys_of_the_same_form(tmp_path: Path) -> None:
     assert found.neighbours() == "'train/Anger/0002.png' is not there, the nearest is 'train/Angry/0002.png'"
 
 
+def test_another_clip_is_not_offered_for_one_that_has_no_box(tmp_path: Path) -> None:
+    found = boxes(tmp_path, {f"train/Anger/000{n}": [0, 0, 1, 1] for n in (1, 2, 4)}, "train/Anger/0001")
+    assert found.get(("train/Anger/0003",) * 3) is None
+    assert found.neighbours() == "'train/Anger/0003' is not there"
+
+
+def test_keys_in_another_case_are_counted(tmp_path: Path) -> None:
+    keys = [f"train/{name}/1" for name in ("Anger", "surprise", "sad")]
+    places = [f"train/{name}/1" for name in ("Anger", "Surprise", "Sad", "Fear")]
+    found = boxes(tmp_path, {key: [0, 0, 1, 1] for key in keys}, *places)
+    assert sum(found.get((place, place, place)) is None for place in places) == 3
+    assert found.neighbours().startswith("2 of 3 missing keys differ in capital and small letters alone; ")
+
+
+def test_a_box_file_that_was_cut_off_is_called_so(tmp_path: Path) -> None:
+    whole = json.dumps({"a": [0, 0, 1, 1], "b": [0, 0, 2, 2]})
+    for end in (3, 12, len(whole) - 1):
+        with pytest.raises(BadInput, match=r"faces\.json: can't be read as JSON: .* — it looks cut off: copy it again"):
+            boxes(tmp_path, whole[:end], "a")
+    with pytest.raises(BadInput, match="mend it there"):
+        boxes(tmp_path, whole.replace("[", "(", 1), "a")
+
+
 def test_a_key_that_is_there_without_a_usable_box_is_called_so(tmp_path: Path) -> None:
     found = boxes(tmp_path, {"a": [0, 0, 1, 1], "b": None}, "a", "b")
     assert found.get(("b", "b", "b")) is None
@@ -161,7 +184,7 @@ def test_seventy_thousand_boxes_are_read_and_missed_in_seconds(tmp_path: Path) -
     start = time.process_time()
     found = boxes(tmp_path, {clip: [0, 0, 1, 1] for i, clip in enumerate(clips) if i % 10}, *clips)
     assert sum(found.get((clip, clip, stem(clip))) is None for clip in clips) == 7_000
-    assert found.neighbours().count("the nearest is 'train/") == 3
+    assert found.neighbours().count("is not there") == 3
     assert time.process_time() - start < 15  # a search through all keys took minutes
 
 

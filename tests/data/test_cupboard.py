@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import filelock
 import pytest
 
+from harness import grid, plan
 from harness.cli import main
-from harness.data import cupboard
+from harness.data import cupboard, usage
 
 DAY = 24 * 60 * 60
 
@@ -25,7 +29,6 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shelf(tmp_path, "features/dfew-3", days=3, shards={"dd": 1000})
     for name in ("miniatures/v3/CAER/a.avi", "probes/caer-1.json"):
         write(tmp_path / name, 500, days=2 if name.startswith("min") else 1)
-    os.utime(tmp_path / "miniatures" / "v3", (time.time() - 2 * DAY,) * 2)  # when they were last used
     return tmp_path
 
 
@@ -112,8 +115,10 @@ def test_only_what_was_not_used_for_long_goes(cache: Path) -> None:
 
 def test_what_somebody_is_making_stays(cache: Path) -> None:
     locks = ("features/caer-1/bb.lock", "frames/caer-2/new.lock", "miniatures/lock", "probes/caer-1.json.lock")
-    held = [filelock.FileLock(cache / name) for name in locks]
-    write(cache / "frames/caer-2/.new.safetensors.1.2", 100, days=4)
+    half = ("frames/caer-2/.new.safetensors.1.2", "probes/.caer-1.json.1.2", "hf/ab12.part/train/000001.mp4")
+    for name in half:
+        write(cache / name, 100, days=4)
+    held = [filelock.FileLock(cache / name) for name in (*locks, "hf/ab12.lock")]
     for lock in held:
         lock.acquire()
     try:
@@ -125,11 +130,50 @@ def test_what_somebody_is_making_stays(cache: Path) -> None:
         for lock in held:
             lock.release()
     assert left(cache) == {
-        *("features/caer-1/about.json", "features/caer-1/bb.safetensors", "frames/caer-2/.new.safetensors.1.2"),
+        *("features/caer-1/about.json", "features/caer-1/bb.safetensors", *half),
         *("miniatures/v3/CAER/a.avi", "probes/caer-1.json"),
     }
     cupboard.clear()
     assert left(cache) == set()
+
+
+@pytest.mark.parametrize("name", ["miniatures/v3", "hf/ab12"])
+def test_what_a_living_process_reads_stays(name: str, cache: Path) -> None:
+    write(cache / name / "CAER/b.avi", 100, days=9)
+    code = f"import sys; from harness.data import usage; usage.use(__import__('pathlib').Path({str(cache / name)!r})); "
+    code += "print('used', flush=True); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as reader:
+        assert reader.stdout and reader.stdout.readline() == b"used\n"
+        for dry_run in (True, False):
+            assert cupboard.clear(name.partition("/")[0], dry_run=dry_run) == []
+    assert (cache / name / "CAER/b.avi").exists() and time.time() - cupboard.holdings()[-1].used < DAY
+    cupboard.clear(name.partition("/")[0])
+    assert not (cache / name).exists()
+
+
+def test_a_plan_uses_the_miniatures_that_it_reads() -> None:
+    planned = plan.plan(grid.build("made", {"datasets": ["raer"], "methods": ["lsr"], **grid.TINY}))
+    assert usage.used(planned.copies["raer"].scan.root.parent)
+
+
+@pytest.mark.parametrize("name", ["miniatures/v3", "hf/ab12"])
+def test_clearing_that_is_killed_leaves_nothing_that_passes_for_whole(
+    name: str, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for file in ("CAER/b.avi", "RAER/c.avi"):
+        write(cache / name / file, 100, days=9)
+
+    def killed(path: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "rmtree", lambda path, ignore_errors=False: ignore_errors or killed(path))
+        with pytest.raises(KeyboardInterrupt):
+            cupboard.clear(name.partition("/")[0])
+    assert not (cache / name).exists()
+    write(cache / name / "CAER/b.avi", 100, days=9)  # made again meanwhile
+    cupboard.clear(name.partition("/")[0])
+    assert not [path for path in (cache / name).parent.iterdir() if not path.name.endswith("lock")]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from layouts import write
 
-from harness.data.listfiles import Names, choose, own_files
+from harness.data.listfiles import Names, choose, find, own_files
 from harness.errors import BadInput
 
 SPLITS = {"train": "train", "validation": "val", "val": "val", "test": "test"}
@@ -31,6 +31,33 @@ def test_plain_names_win_and_parts_of_a_split_are_never_taken(tmp_path: Path) ->
 
 def test_a_part_alone_is_no_list(tmp_path: Path) -> None:
     assert chosen(tmp_path, "train_small.txt", unused="train_small.txt") == {}
+
+
+def found(root: Path, *files: str) -> tuple[list[str], list[str]]:
+    for file in files:
+        write(root / file, "a 0")
+    said: list[str] = []
+    names = Names(("caer",), (), SPLITS, 0, "data.caer.annotations")
+    lists = find(
+        [root, root / "annotations", root.parent / "annotations"], root, names, "", lambda *n: said.append(n[2])
+    )
+    return [str(file.relative_to(root)) for file in lists.values()], said
+
+
+def test_lists_that_hide_others_of_the_copy_are_told_of(tmp_path: Path) -> None:
+    root = tmp_path / "CAER"
+    write(tmp_path / "annotations/train.txt", "of another set, perhaps")
+    lists, said = found(root, "train.txt", "test.txt", "annotations/train.txt", "annotations/val.txt")
+    assert lists == ["train.txt", "test.txt"]
+    both = f"train.txt, test.txt in {root} and train.txt, val.txt in {root}/annotations"
+    assert said == [f"there are {both}: those in {root} are read"]
+
+
+def test_a_stray_list_that_hides_the_training_list_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        BadInput, match=r"there are test\.txt in .* and train\.txt in .*annotations — .*data\.caer\.ann"
+    ):
+        found(tmp_path / "CAER", "test.txt", "annotations/train.txt")
 
 
 @pytest.mark.parametrize("name", ["RAER_train.txt", "train_All.csv", "train-labels.txt", "TRAIN.TXT", "train_list.txt"])

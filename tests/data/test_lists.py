@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from layouts import build, lists, write
 from reading import adapter
 
-from harness.data.lists import Line, compare_with_folders, first_label, parse_line, read_list
+from harness.data.labels import compare_with_folders, first_label
+from harness.data.lists import Line, parse_line, read_list, read_table
 from harness.errors import BadInput
 
 CLASSES = ("Anger", "Happy", "Sad")
@@ -102,7 +103,8 @@ def test_the_same_clip_in_two_spellings_is_one(tmp_path: Path) -> None:
 
 def test_labels_start_where_all_of_them_say() -> None:
     def first(*labels: int, told: str = "auto") -> int:
-        return first_label([Line(f"{n}", 0, n, f"x:{n}") for n in labels], 3, told, "data.x.first_label")[0]
+        lines = [Line(f"{n}", 0, n, f"x:{n}") for n in labels]
+        return first_label(lines, CLASSES, told, "data.x.first_label", KNOWN)[0]
 
     assert first(0, 2) == 0
     assert first(2, 3) == 1
@@ -114,11 +116,71 @@ def test_labels_start_where_all_of_them_say() -> None:
         first(1, 3, told="0")
 
 
+def test_labels_that_fit_no_start_are_told_with_their_lines_and_folders() -> None:
+    rows = [*("t/Anger/1 0", "t/Anger/2 0", "t/Sad/1 2"), *("t/Anger/3 3", "t/Anger/4 3", "t/Happy/1 3"), "t/Sad/2 0"]
+    lines = [parse_line(row, f"/x/train.txt:{n}", KNOWN) for n, row in enumerate([*rows, "t/Anger/5 0"], start=40)]
+    with pytest.raises(BadInput) as error:
+        first_label(lines, CLASSES, "auto", "data.x.first_label", KNOWN)
+    assert error.value.where == "/x/train.txt:43" and error.value.mend == "mend these lines"
+    assert "3 lines with 3 (train.txt:43–45) beside 4 with 0" in error.value.what
+    assert error.value.what.endswith("by their folders they are Anger (2), Happy (1)")
+
+
+def test_all_labels_out_of_range_are_told_together() -> None:
+    lines = [Line(f"c{n}", 0, label, f"/x/test.txt:{n}") for n, label in enumerate((0, 1, 24, 2, 9, 8), start=1)]
+    with pytest.raises(BadInput) as error:
+        first_label(lines, CLASSES, "auto", "data.x.first_label", KNOWN)
+    assert error.value.where == "/x/test.txt:3"
+    assert error.value.what == "label 24 of 'c3' is outside 0..2, and so are 2 more: test.txt:5–6"
+
+
+def test_all_bad_lines_of_a_list_are_told_together(tmp_path: Path) -> None:
+    good = [f"a/{n}.avi 60 0" for n in range(10)]
+    text = "\n".join([*good[:3], "a.avi 60 Bored", "7", "", *good[3:], "a,"])
+    with pytest.raises(BadInput) as error:
+        read(tmp_path, text)
+    assert error.value.where.endswith("train.txt:4")
+    assert error.value.what == "can't read 'a.avi 60 Bored' (and 2 more lines: train.txt:5, train.txt:14)"
+    table = write(tmp_path / "t.csv", "ClipID,Level\n1,0\n2\n3,0\n4\n5\n6\n")
+    with pytest.raises(BadInput, match=r"t\.csv:3: '2' has 1 cells of 2 \(and 3 more lines: t\.csv:5–7\)"):
+        list(read_table(table, ("ClipID", "Level")))
+
+
+def test_all_contradictions_of_a_list_are_told_together(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"train\.txt:3: 'a' is 1 here and 0 in .*\(and 1 more line: train\.txt:4\)"):
+        read(tmp_path, "a 0\nb 0\na 1\nb 2")
+
+
+def test_a_line_that_lacks_the_column_which_most_have_is_named(tmp_path: Path) -> None:
+    rows = ["test/Sad/1.avi 60 2", "test/Sad/2.avi 0 2", "test/Sad/3.avi 1", "test/Sad/4.avi 60 2"]
+    with pytest.raises(BadInput, match=r"train\.txt:3: 'test/Sad/3\.avi' has two columns where most .* three"):
+        read(tmp_path, "\n".join(rows))
+    assert len(read(tmp_path, "\n".join(row for row in rows if "/3" not in row))) == 3
+
+
+@pytest.mark.parametrize(("sign", "shown"), [(";", "';'"), ("\t", r"'\\t'")])
+def test_a_table_with_other_separators_is_called_so(tmp_path: Path, sign: str, shown: str) -> None:
+    table = write(tmp_path / "t.csv", f"ClipID{sign}Level\n1{sign}0\n")
+    with pytest.raises(BadInput, match=rf"t\.csv:1: the columns are separated by {shown} — save the table with commas"):
+        list(read_table(table, ("ClipID", "Level")))
+
+
+def test_a_list_that_alone_is_shifted_against_its_folders_is_refused(tmp_path: Path) -> None:
+    test = next(file for file in lists(build("caer", tmp_path)) if file.stem == "test")
+    rows = [row.rsplit(" ", 1) for row in test.read_text().splitlines()]
+    test.write_text("\n".join(f"{path} {(int(label) + 1) % 7}" for path, label in rows))
+    with pytest.raises(BadInput) as error:
+        list(adapter("caer", tmp_path).clips())
+    assert error.value.where == str(test)
+    assert "all 14 labels are 1 above their class folders" in error.value.what
+    assert "the labels of train.txt, validation.txt agree with theirs" in error.value.what
+
+
 def test_names_and_numbers_do_not_mix() -> None:
     lines = [parse_line(row, f"x:{i}", KNOWN) for i, row in enumerate(("a Sad", "b 2", "c happy"))]
     with pytest.raises(BadInput, match=r"x:1: label '2' of 'b' is a number, most others are not"):
-        first_label(lines, 3, "auto", "data.x.first_label")
-    assert first_label([lines[0], lines[2]], 3, "auto", "")[0] == 0
+        first_label(lines, CLASSES, "auto", "data.x.first_label", KNOWN)
+    assert first_label([lines[0], lines[2]], CLASSES, "auto", "", KNOWN)[0] == 0
 
 
 def test_labels_that_agree_with_their_folders_are_not_spoken_of() -> None:
@@ -165,7 +227,7 @@ def test_no_text_breaks_the_reading_of_a_list(tmp_path_factory: pytest.TempPathF
     with contextlib.suppress(BadInput):
         lines = read(tmp_path_factory.mktemp("list"), text)
         assert all(0 <= line.frames < 2**31 and 0 <= line.label < 2**31 for line in lines)
-        first_label(lines or [Line("a", 0, 0, "x:1")], len(CLASSES), "auto", "data.x.first_label")
+        first_label(lines or [Line("a", 0, 0, "x:1")], CLASSES, "auto", "data.x.first_label", KNOWN)
 
 
 def test_lists_that_start_at_different_numbers_are_told_apart(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gzip
 import json
 import os
 import random
@@ -142,6 +143,29 @@ def test_no_bytes_give_a_traceback(data: bytes, tmp_path_factory: pytest.TempPat
         manifest.read(path)
 
 
+@pytest.mark.parametrize("number", ["1" + "0" * 400, "-" + "9" * 400, "1e999", "NaN", "Infinity"])
+def test_a_number_that_is_none_is_bad_input(number: str, tmp_path: Path) -> None:
+    path = tmp_path / "m.jsonl"
+    made().write(path)
+    path.write_text(path.read_text().replace('"seconds":2.0', f'"seconds":{number}', 1))
+    with pytest.raises(BadInput, match="seconds is .*, not a number"):
+        manifest.read(path)
+
+
+@pytest.mark.parametrize("name", ["m.jsonl", "m.jsonl.gz"])
+def test_a_file_that_holds_more_than_any_manifest_is_not_read_whole(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / name
+    made().write(path)
+    size = len(path.read_bytes()) if name == "m.jsonl" else len(gzip.decompress(path.read_bytes()))
+    monkeypatch.setattr(manifest, "MOST", size)
+    assert manifest.read(path) == made()
+    monkeypatch.setattr(manifest, "MOST", size - 1)
+    with pytest.raises(BadInput, match="which no manifest does"):
+        manifest.read(path)
+
+
 def test_a_file_that_was_cut_off_says_how_much_is_left(tmp_path: Path) -> None:
     path = tmp_path / "m.jsonl"
     made().write(path)
@@ -152,6 +176,7 @@ def test_a_file_that_was_cut_off_says_how_much_is_left(tmp_path: Path) -> None:
 
 # --- differences ------------------------------------------------------------------------------------------------
 
+UNREADABLE = {"frames": 0, "width": 0, "height": 0, "seconds": 0.0, "content": "", "looks": ""}
 CHANGES: list[tuple[dict[str, Any], str, str]] = [
     ({"frames": 21}, "frames", "10 have one frame more in B"),
     ({"frames": 17}, "frames", "10 have 3 frames fewer in B"),
@@ -166,6 +191,7 @@ CHANGES: list[tuple[dict[str, Any], str, str]] = [
     ({"content": "x", "looks": "0f" * 7 + "1f"}, "encoded-again", "10 the same pictures, encoded again"),
     ({"content": "x", "looks": "f0" * 8}, "other-pictures", "10 other pictures"),
     ({"content": ""}, "unreadable-in-one", "10 can be read in one copy only"),
+    (UNREADABLE, "unreadable-in-one", "10 can be read in one copy only"),
 ]
 
 
@@ -173,6 +199,18 @@ CHANGES: list[tuple[dict[str, Any], str, str]] = [
 def test_each_way_of_differing_has_its_words(change: dict[str, Any], kind: str, words: str) -> None:
     found = kinds(made(), made(**change))
     assert list(found) == [kind] and words in found[kind]
+
+
+def test_counts_are_told_as_people_say_them() -> None:
+    a = made()
+    b = Manifest("made", CLASSES, (entry(0, frames=25), *a.entries[1:]))
+    assert "  1 clip  frames: have 5 frames more in B" in differences.text(differences.compare(a, b))
+    assert "10 clips  frames: have 5" in differences.text(differences.compare(a, made(frames=25)))
+
+
+def test_what_can_not_be_read_is_told_although_other_frames_were_hashed() -> None:
+    other = dataclasses.replace(made(**UNREADABLE), sampled="every frame")
+    assert list(kinds(made(), other)) == ["sampled", "unreadable-in-one"]
 
 
 def test_labels_that_are_shifted_by_one_are_recognised() -> None:
@@ -255,6 +293,14 @@ def test_the_manifest_of_a_set_with_folds_holds_each_fold(
     found = manifest.read(describe("dfew", build("dfew", tmp_path / "DFEW")))
     assert {len(one.split) for one in found.entries} == {5}
     assert all(list(one.split.values()).count("test") == 1 for one in found.entries)  # type: ignore[union-attr]
+
+
+def test_clips_that_can_not_be_read_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = build("caer", tmp_path / "CAER")
+    (root / "train/Anger/0001.avi").write_text("no video")
+    out = tmp_path / "m.jsonl"
+    assert main(["data", "manifest", "caer", "--root", str(root), "--out", str(out)]) == 0
+    assert "1 clip can't be read (`harness data check` says why): train/Anger/0001" in capsys.readouterr().err
 
 
 def test_a_copy_that_a_run_would_refuse_has_no_manifest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ import pytest
 from layouts import write
 
 from harness.data.paths import existing, from_last, home_of, media_below, place, plain, stem
+from harness.errors import BadInput
 
 SPLITS = ("train", "test")
 
@@ -41,6 +42,24 @@ def test_what_is_on_disk_decides_over_what_is_usual(tmp_path: Path) -> None:
     paths, said = placed(tmp_path, "/data/x/clips/7.avi")
     assert paths == ["clips/7.avi"]
     assert said == ["paths like '/data/x/clips/7.avi' are read without the first 2 folders"]
+
+
+def test_only_paths_that_are_read_otherwise_are_spoken_of(tmp_path: Path) -> None:
+    write(tmp_path / "train/1.avi", "")
+    assert placed(tmp_path, "./train/1.avi", "train//1.avi") == (["train/1.avi"] * 2, [])
+    write(tmp_path / "train/2.avi", "")
+    paths, said = placed(tmp_path, "train/1.avi", "/x/train/2.avi")
+    assert paths == ["train/1.avi", "train/2.avi"]
+    assert said == ["paths like '/x/train/2.avi' are read from the last split folder on"]
+
+
+def test_a_root_inside_the_set_is_not_read_as_if_two_clips_were_one(tmp_path: Path) -> None:
+    for path in ("train/Anger/1.avi", "test/Anger/1.avi"):
+        write(tmp_path / "CAER" / path, "")
+    with pytest.raises(BadInput) as error:
+        placed(tmp_path / "CAER/train", "train/Anger/1.avi", "test/Anger/1.avi")
+    assert "'train/Anger/1.avi' and 'test/Anger/1.avi' would be one file" in error.value.what
+    assert error.value.mend == f"the root is too low in the tree: give {tmp_path / 'CAER'}"
 
 
 def test_a_clip_is_found_in_other_forms(tmp_path: Path) -> None:

@@ -39,35 +39,35 @@ def quiet(done: int, total: int) -> None:
 
 
 def test_a_video_a_folder_and_an_image_are_told_as_they_are(tmp_path: Path) -> None:
-    video = probe(encode(tmp_path / "a.avi", numbered(25)), None)
+    video = probe(encode(tmp_path / "a.avi", numbered(25)))
     assert (video.frames, video.width, video.height, video.error) == (25, 64, 48, "")
     assert video.seconds == pytest.approx(2.5)
-    frames = probe(folder(tmp_path / "frames", numbered(7, 20, 30)), None)
+    frames = probe(folder(tmp_path / "frames", numbered(7, 20, 30)))
     assert (frames.frames, frames.width, frames.height, frames.seconds) == (7, 30, 20, 0)
-    image = probe(tmp_path / "frames" / "1.png", None)
+    image = probe(tmp_path / "frames" / "1.png")
     assert (image.frames, image.width, image.height, image.error) == (1, 30, 20, "")
     assert len(video.content) == 32
     assert len(video.looks) == 16
 
 
 def test_a_turned_video_has_the_size_it_is_shown_at(tmp_path: Path) -> None:
-    found = probe(encode(tmp_path / "a.mp4", numbered(3), "libx264", rotation=90), None)
+    found = probe(encode(tmp_path / "a.mp4", numbered(3), "libx264", rotation=90))
     assert (found.width, found.height) == (48, 64)
 
 
 def test_only_frames_that_decode_are_counted(tmp_path: Path) -> None:
     whole = encode(tmp_path / "whole.mp4", numbered(20), "libx264", g="10", bf="0")
-    assert probe(remux(whole, tmp_path / "cut.mp4", start=5), None).frames == 10
+    assert probe(remux(whole, tmp_path / "cut.mp4", start=5)).frames == 10
 
 
 def test_a_remuxed_video_is_the_same_and_any_other_frame_is_not(tmp_path: Path) -> None:
     pictures = numbered(25)
-    one = probe(encode(tmp_path / "a.mp4", pictures, "libx264", bf="2"), None)
-    packed = probe(remux(tmp_path / "a.mp4", tmp_path / "b.mkv"), None)
+    one = probe(encode(tmp_path / "a.mp4", pictures, "libx264", bf="2"))
+    packed = probe(remux(tmp_path / "a.mp4", tmp_path / "b.mkv"))
     assert (packed.content, packed.looks, packed.frames) == (one.content, one.looks, 25)
     for at in (0, 12, 24):
         changed = [*pictures[:at], numbered(1, first=99)[0], *pictures[at + 1 :]]
-        assert probe(encode(tmp_path / "c.mp4", changed, "libx264", bf="2"), None).content != one.content
+        assert probe(encode(tmp_path / "c.mp4", changed, "libx264", bf="2")).content != one.content
 
 
 def test_one_changed_pixel_of_an_image_is_another_content(tmp_path: Path) -> None:
@@ -75,24 +75,22 @@ def test_one_changed_pixel_of_an_image_is_another_content(tmp_path: Path) -> Non
     other = picture.copy()
     other[40, 50, 1] ^= 1
     found = folder(tmp_path / "a", [picture, other, picture])
-    first, second, third = (probe(found / f"{i}.png", None).content for i in (1, 2, 3))
+    first, second, third = (probe(found / f"{i}.png").content for i in (1, 2, 3))
     assert first == third != second
 
 
 def test_the_same_pixels_in_another_shape_are_another_content(tmp_path: Path) -> None:
     found = folder(tmp_path / "a", [np.full((10, 20, 3), 9, np.uint8), np.full((20, 10, 3), 9, np.uint8)])
-    assert probe(found / "1.png", None).content != probe(found / "2.png", None).content
+    assert probe(found / "1.png").content != probe(found / "2.png").content
 
 
 def test_looks_survive_encoding_and_scaling_but_not_another_crop(tmp_path: Path) -> None:
     for seed in range(5):
         picture = scene(seed)
-        original = probe(folder(tmp_path / f"{seed}", [picture]), None)
-        half = probe(
-            folder(tmp_path / f"{seed}half", [cv2.resize(picture, (64, 48), interpolation=cv2.INTER_AREA)]), None
-        )
-        again = probe(encode(tmp_path / f"{seed}.avi", [picture] * 3), None)
-        crop = probe(folder(tmp_path / f"{seed}crop", [picture[10:70, 40:110]]), None)
+        original = probe(folder(tmp_path / f"{seed}", [picture]))
+        half = probe(folder(tmp_path / f"{seed}half", [cv2.resize(picture, (64, 48), interpolation=cv2.INTER_AREA)]))
+        again = probe(encode(tmp_path / f"{seed}.avi", [picture] * 3))
+        crop = probe(folder(tmp_path / f"{seed}crop", [picture[10:70, 40:110]]))
         assert len({original.content, half.content, again.content, crop.content}) == 4
         assert bits_apart(original, half) <= 3
         assert bits_apart(original, again) <= 6
@@ -107,7 +105,8 @@ def test_a_box_is_outside_when_no_part_of_it_is_in_the_picture(tmp_path_factory,
     x1, y1, x2, y2 = box
     inside = x1 < x2 and y1 < y2 and x1 < 60 and y1 < 40 and x2 > 0 and y2 > 0
     boxes = {"boxes.png": box} | ({"other.png": (1.0, 1.0, 5.0, 5.0)} if other else {})
-    assert probe(path, boxes).outside == (not inside)
+    clip = Clip("a", path.name, 0, "train", face=boxes)
+    assert probes(path.parent, [clip], quiet)["a"].outside == (not inside)
 
 
 @pytest.mark.parametrize("how", ["missing", "empty", "text", "no frames", "damaged"])
@@ -120,7 +119,8 @@ def test_what_is_broken_is_told_and_not_raised(tmp_path: Path, how: str) -> None
         path.write_bytes(path.read_bytes()[:-9000])
     elif how != "missing":
         path.write_text("text " * 200 if how == "text" else "")
-    found = probe(path, {"": (900.0, 900.0, 901.0, 901.0)})
+    clip = Clip("a", path.name, 0, "train", face={"": (900.0, 900.0, 901.0, 901.0)})
+    found = probes(tmp_path, [clip], quiet)["a"]
     assert str(path) in found.error
     assert found == Probe(error=found.error), "and nothing else is claimed"
 
@@ -137,10 +137,10 @@ def test_probes_are_kept_until_the_medium_changes(tmp_path: Path, monkeypatch: p
     folder(root / "frames", numbered(3))
     clips += [Clip("video", "a.avi", 0, "train"), Clip("folder", "frames", 0, "train")]
     first = probes(root, clips, quiet)
-    assert first == {clip.id: probe(root / clip.media, clip.face) for clip in clips}
+    assert first == {clip.id: probe(root / clip.media) for clip in clips}
 
     read: list[str] = []
-    monkeypatch.setattr(room, "probe", lambda path, boxes: read.append(path.name) or probe(path, boxes))
+    monkeypatch.setattr(room, "probe", lambda path: read.append(path.name) or probe(path))
     assert probes(root, clips, quiet) == first
     assert read == []
 
@@ -160,7 +160,7 @@ def test_a_touched_file_of_the_same_size_is_read_again(tmp_path: Path, monkeypat
     clips = copy(root, 2)
     probes(root, clips, quiet)
     read: list[str] = []
-    monkeypatch.setattr(room, "probe", lambda path, boxes: read.append(path.name) or probe(path, boxes))
+    monkeypatch.setattr(room, "probe", lambda path: read.append(path.name) or probe(path))
     os.utime(root / "1.png", ns=(1, 1))
     probes(root, clips, quiet)
     assert read == ["1.png"]

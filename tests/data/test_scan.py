@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.data import media
 from harness.data.clips import Clip, Note, Scan, as_dataset, natural
 from harness.data.scan import hold_out, scan
 from harness.errors import BadInput
@@ -26,7 +27,7 @@ lenient = Face(max_missing=1.0)
 class Made:
     """An adapter of given clips, whose media are written to disk."""
 
-    name, folder, classes = "made", "Made", ("calm", "cross", "glad")
+    name, folder, classes, boxed = "made", "Made", ("calm", "cross", "glad"), False
 
     def __init__(self, root: Path, clips: list[Clip], write: bool = True) -> None:
         self.root, self.given, self.notes, self.boxes = root, clips, list[Note](), None
@@ -71,16 +72,16 @@ def test_a_root_one_folder_too_high_is_recognised(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "media", ["../secret.avi", "a/../../secret.avi", "/etc/passwd", "link/secret.avi", "link.avi", ""]
+    "path", ["../secret.avi", "a/../../secret.avi", "/etc/passwd", "link/secret.avi", "link.avi", ""]
 )
-def test_paths_that_leave_the_root_are_refused(tmp_path: Path, media: str) -> None:
+def test_paths_that_leave_the_root_are_refused(tmp_path: Path, path: str) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "secret.avi").write_bytes(b"x")
     source = Made(tmp_path / "root", three_splits())
     (source.root / "link").symlink_to(outside)
     (source.root / "link.avi").symlink_to(outside / "secret.avi")
-    source.given.append(Clip("sly", media, 0, "train"))
+    source.given.append(Clip("sly", path, 0, "train"))
     with pytest.raises(BadInput, match="leads outside"):
         scan(source, Train(), lenient, Clips())
 
@@ -119,12 +120,72 @@ def test_labels_out_of_range_are_named(tmp_path: Path, label: int) -> None:
 
 def test_clips_without_media_are_left_out_and_noted_once(tmp_path: Path) -> None:
     source = Made(tmp_path, three_splits())
-    source.given += [clip(f"gone/{i}") for i in range(5)]
+    source.given += [clip(f"train/0/gone{i}") for i in range(5)]
     found = scan(source, Train(), lenient, Clips(max_absent=0.5))
     assert len(found.clips) == 36
-    assert [c.id for c in found.absent] == [f"gone/{i}" for i in range(5)]
+    assert [c.id for c in found.absent] == [f"train/0/gone{i}" for i in range(5)]
     assert kinds(found)["label-without-video"] == 5
-    assert "gone/0, gone/1, gone/2, …" in next(n.message for n in found.notes if n.kind == "label-without-video")
+    assert told(found).endswith("left out: train/0/gone0, train/0/gone1, train/0/gone2, …")
+
+
+def told(found: Scan) -> str:
+    return next(note.message for note in found.notes if note.kind == "label-without-video")
+
+
+def test_folders_that_are_gone_are_told_before_single_clips(tmp_path: Path) -> None:
+    source = Made(tmp_path, three_splits())
+    source.given += [clip("train/0/gone"), *(clip(f"train/person/{i}/{i}") for i in range(4))]
+    found = scan(source, Train(), lenient, Clips(max_absent=0.5))
+    assert told(found).endswith("left out: all of train/person/ (4 clips), train/0/gone")
+
+
+def test_folders_in_another_case_are_told_as_such(tmp_path: Path) -> None:
+    source = Made(tmp_path, three_splits())
+    (source.root / "train/0").rename(source.root / "train/zero")
+    (source.root / "train/zero").rename(source.root / "train/ZeRo")
+    source.given += [clip(f"train/Zero/{i}") for i in range(4)]
+    source.given = [c for c in source.given if not c.id.startswith("train/0/")]
+    with pytest.raises(BadInput, match=r"train/Zero is here as train/ZeRo \(4 clips\) — rename what is spelt"):
+        scan(source, Train(), lenient, Clips())
+
+
+def test_a_folder_where_a_video_should_be_is_called_so(tmp_path: Path) -> None:
+    source = Made(tmp_path, three_splits())
+    (source.root / "train/0/0.avi").unlink()
+    (source.root / "train/0/0.avi").mkdir()
+    found = scan(source, Train(), lenient, Clips(max_absent=0.5))
+    assert told(found).endswith("train/0/0 (a folder without frames lies there)")
+
+
+def test_links_out_of_the_root_are_told_with_the_link_and_its_end(tmp_path: Path) -> None:
+    source = Made(tmp_path / "root", three_splits())
+    (source.root / "test").rename(tmp_path / "other disk")
+    (source.root / "test").symlink_to(tmp_path / "other disk")
+    with pytest.raises(BadInput) as error:
+        scan(source, Train(), lenient, Clips())
+    assert f"{source.root}/test is a link to {tmp_path}/other disk (and 11 other clips)" in error.value.what
+    (tmp_path / "other disk").rename(tmp_path / "away")
+    with pytest.raises(BadInput, match=r"root/test is a broken link: .*other disk is not there"):
+        scan(source, Train(), lenient, Clips())
+
+
+def test_frames_that_are_overwritten_in_place_are_seen_once_a_set_is_opened_anew(tmp_path: Path) -> None:
+    source = Made(tmp_path, three_splits())
+    (source.root / "f").mkdir()
+    (source.root / "f/1.jpg").write_bytes(b"x")
+    source.given.append(Clip("f", "f", 0, "train"))
+    first = scan(source, Train(), lenient, Clips()).fingerprint
+    (source.root / "f/1.jpg").write_bytes(b"longer")
+    media.forget()
+    assert scan(source, Train(), lenient, Clips()).fingerprint != first
+
+
+def test_a_set_that_is_published_with_boxes_is_not_trained_without_by_oversight(tmp_path: Path) -> None:
+    source = Made(tmp_path, three_splits())
+    source.boxed = True  # type: ignore[misc]
+    with pytest.raises(BadInput, match=r"no face boxes, though .* data\.made\.faces; face\.max_missing=1 goes on"):
+        scan(source, Train(), Face(), Clips())
+    assert not scan(source, Train(), lenient, Clips()).has_boxes
 
 
 def test_a_split_that_lacks_much_of_what_is_labelled_is_refused(tmp_path: Path) -> None:

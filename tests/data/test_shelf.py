@@ -60,7 +60,7 @@ def check(folder: Path) -> None:
     rows = shelf.rows("b", keys)
     wanted = -(torch.arange(2)[:, None] + 10.0 * torch.arange(COUNT))[..., None].expand(2, COUNT, 3)
     assert torch.equal(rows.read(), wanted)
-    assert rows.numel == wanted.numel()
+    assert rows.numel() == wanted.numel()
 
 
 def test_two_processes_share_the_work_and_do_none_of_it_twice(tmp_path):
@@ -86,7 +86,7 @@ def test_a_process_that_dies_half_way_leaves_the_rest_to_others(tmp_path):
     check(tmp_path / "shelf")
 
 
-def test_a_damaged_shard_is_made_again(tmp_path):
+def test_a_damaged_shard_is_told_and_made_again(tmp_path, capsys):
     shelf = tmp_path / "shelf"
     Shelf(shelf).fill(items(), lambda: rows_of, silent)
     first, second = sorted(shelf.glob("*.safetensors"))[:2]
@@ -95,6 +95,8 @@ def test_a_damaged_shard_is_made_again(tmp_path):
     made = []
     Shelf(shelf).fill(items(), lambda: lambda number, places: (made.append(number), rows_of(number, places))[1], silent)
     assert len(made) == 2 * ITEMS or len(made) == ITEMS + 5
+    told = capsys.readouterr().err.splitlines()
+    assert [line.partition(": damaged")[0] for line in told] == [str(first), str(second)]
     check(shelf)
 
 

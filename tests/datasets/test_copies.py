@@ -31,7 +31,6 @@ SAYS = {  # the note that tells of a quirk, where reading the labels can see it
     "original-films": "media-home",
     "absolute": "foreign-paths",
     "doubled": "foreign-paths",
-    "dotted": "foreign-paths",
     "three-columns": "foreign-paths",
 }
 
@@ -95,6 +94,13 @@ def test_a_root_with_neither_lists_nor_split_folders_is_bad_input(tmp_path: Path
         read("caer", tmp_path)
 
 
+@pytest.mark.parametrize("name", ["caer", "daisee"])
+def test_a_root_one_folder_too_high_names_the_one_in_it(name: str, tmp_path: Path) -> None:
+    home = build(name, tmp_path / plugins.get("datasets", name).folder)
+    with pytest.raises(BadInput, match=f"did you mean {home}"):
+        read(name, tmp_path)
+
+
 def test_lists_are_found_in_annotations_beside_and_where_told(tmp_path: Path) -> None:
     root = build("caer", tmp_path / "CAER")
     for home, settings in (("annotations", {}), ("else", {"annotations": str(tmp_path / "else")})):
@@ -130,7 +136,7 @@ def test_the_other_list_of_caer_s_counts_from_one_and_doubles_its_prefixes(tmp_p
     assert {clip.frames for clip in found.clips} == {1}
     assert all(clip.face for clip in found.clips)
     assert notes(found)["split-by-list"].message.endswith(
-        "valid/Disgust/0009.png is train, valid/Fear/0009.png is train"
+        "valid/Disgust/0009.png is train, valid/Fear/0009.png is train, …"
     )
 
 

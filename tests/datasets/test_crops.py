@@ -43,6 +43,13 @@ def test_labels_are_the_classes_that_the_sets_mean(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", FOLDED)
+def test_a_sign_that_only_looks_like_a_number_is_a_name(name: str, tmp_path: Path) -> None:
+    file = build(name, tmp_path, "one-list-for-all") / f"annotations/{name.upper()}_set_1_train.txt"
+    lines(file, [*file.read_text().splitlines(), "² 3 1"])
+    assert "0000²" in [clip.id for clip in read(name, tmp_path, fold="1").absent]
+
+
+@pytest.mark.parametrize("name", FOLDED)
 def test_a_fold_whose_lists_are_absent_says_which_there_are(name: str, tmp_path: Path) -> None:
     build(name, tmp_path, "one-list-for-all")
     for file in (tmp_path / "annotations").glob(f"{name.upper()}_set_[35]_*"):

@@ -69,6 +69,29 @@ def test_the_split_folders_and_tables_may_be_called_otherwise(tmp_path: Path) ->
     assert labels(read("daisee", tmp_path)) == clean
 
 
+def test_a_table_that_counts_from_one_is_told_as_a_whole(tmp_path: Path) -> None:
+    table = build("daisee", tmp_path) / "Labels/TestLabels.csv"
+    rows = [row.split(",") for row in table.read_text().splitlines()]
+    shifted = [",".join([clip, b, str(int(e) + 1), *rest]) for clip, b, e, *rest in rows[1:]]
+    write(table, "\n".join([HEADER, *shifted]))
+    with pytest.raises(BadInput) as error:
+        read("daisee", tmp_path)
+    assert error.value.where == str(table)
+    assert error.value.what == "Engagement is 4 in 2 of 8 rows and 0 in none: this table counts from 1"
+    assert "subtract 1 in every row" in error.value.mend
+
+
+def test_all_wrong_levels_and_rounded_ids_are_told_together(tmp_path: Path) -> None:
+    table = build("daisee", tmp_path) / "Labels/TestLabels.csv"
+    clean = table.read_text().rstrip("\r\n")
+    write(table, f"{clean}\n1,0,4,0,0\n2,0,5,0,0\n3,0,,0,0")
+    with pytest.raises(BadInput, match=r"TestLabels\.csv:10: Engagement of 1 is '4' \(and 2 more lines: .*:11–12\)"):
+        read("daisee", tmp_path)
+    write(table, f"{clean}\n1.12E+09,0,3,0,0")
+    with pytest.raises(BadInput, match=r":10: clip '1\.12E\+09' was rounded by a spreadsheet"):
+        read("daisee", tmp_path)
+
+
 def test_bad_tables_are_named(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no label tables"):
         read("daisee", tmp_path)

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.data import cupboard
 from harness.data.clips import Scan
 from harness.data.scan import scan
 from harness.datasets.hf import HF
@@ -337,10 +338,28 @@ def test_a_layout_that_was_cut_off_is_never_taken_for_a_whole_one(
         patched.setattr(Path, "write_bytes", stop)
         with pytest.raises(KeyboardInterrupt):
             read(tmp_path / "set")
-    left = {path.name.rpartition(".")[2] for path in own_caches.iterdir()}
-    assert left <= {"lock", "part"}
-    found = read(tmp_path / "set")
-    assert len(found.clips) == 12 and [path for path in own_caches.iterdir() if path.suffix == ".part"] == []
+    assert [path.suffix for path in own_caches.iterdir()] == [".lock"], "what was begun is taken away"
+    assert len(read(tmp_path / "set").clips) == 12
+
+
+def test_a_set_that_this_process_reads_is_not_cleared(tmp_path: Path) -> None:
+    root = read(save(tmp_path / "set", {})).root
+    for dry_run in (True, False):
+        assert cupboard.clear("hf", dry_run=dry_run) == []
+    assert (root / "set.json").is_file()
+
+
+def test_a_set_that_is_being_laid_out_is_not_cleared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(tmp_path / "set", {})
+    write, cleared = Path.write_bytes, []
+
+    def meanwhile(path: Path, data: bytes) -> int:
+        if data.endswith(b"test 2"):
+            cleared.extend(cupboard.clear())
+        return write(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", meanwhile)
+    assert len(read(tmp_path / "set").clips) == 12 and cleared == []
 
 
 def test_a_full_disk_says_where_to_find_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

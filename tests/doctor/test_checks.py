@@ -112,6 +112,12 @@ TROUBLES: dict[str, tuple[dict[str, Any], str, str, str]] = {  # facts; what is 
         "num_processes 4",
         "--config_file",
     ),
+    "a default file of several machines that asks for more than this one has": (
+        {"cuda": EIGHT, "launcher_file": default_file(num_processes=17, num_machines=2)},
+        "asks for 9 processes on each machine, and there are 8 GPUs",
+        "num_machines 2, num_processes 17",
+        "--config_file",
+    ),
     "a default file that trains on the CPU": (
         {"cuda": ONE, "launcher_file": default_file(distributed_type="NO", use_cpu=True)},
         "it trains on the CPU, and there are GPUs",
@@ -239,6 +245,18 @@ def test_a_trouble_is_found_with_evidence_and_mend(name: str) -> None:
 def test_every_check_finds_one_of_them() -> None:
     found = {finding.check for facts, *_ in TROUBLES.values() for finding in wrong(**facts)}
     assert found == {check.__name__.replace("_", "-") for check in doctor.CHECKS}
+
+
+@pytest.mark.parametrize(
+    ("cuda", "told"),
+    [
+        (EIGHT, {"distributed_type": "MULTI_GPU", "num_processes": 16, "num_machines": 2}),
+        (Cuda(), {"distributed_type": "MULTI_CPU", "num_processes": 4}),
+        (Cuda(), {"distributed_type": "MULTI_CPU", "num_processes": 4, "use_cpu": True}),
+    ],
+)
+def test_a_default_file_that_fits_its_machines_is_no_trouble(cuda: Cuda, told: dict[str, Any]) -> None:
+    assert wrong(cuda=cuda, launcher_file=default_file(**told)) == []
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ import pyarrow.parquet
 
 from harness import cli, miniature
 from harness.grid import TINY
-from harness.model.weights import cache_folder
+from harness.variables import cache_folder
 
 HOME = Path(__file__).parents[2]
 COMPONENTS = Path(__file__).with_name("components.py")

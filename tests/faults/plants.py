@@ -56,6 +56,13 @@ def dies_at(step: int) -> None:
     at_step(step, _die)
 
 
+def finds_all_done() -> None:
+    """Another job has ended the last run a moment ago, as this process sees it."""
+    from harness.plan import Plan
+
+    Plan.todo = lambda self, store: []  # type: ignore[method-assign]
+
+
 def _die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 

@@ -11,7 +11,8 @@ import pytest
 
 from faults import fault, plants
 from faults.lab import copy_of, harness, small, stored, truncated
-from harness.model.weights import TINY, cache_folder
+from harness.model.weights import TINY
+from harness.variables import cache_folder
 
 
 def at(root: Path) -> tuple[str, str]:

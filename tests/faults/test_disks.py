@@ -12,7 +12,7 @@ import pytest
 
 from faults import fault, plants
 from faults.lab import EPOCHS, STEPS, copy_of, harness, mounted, result_of, small, stored
-from harness.model.weights import cache_folder
+from harness.variables import cache_folder
 
 LAST = EPOCHS * STEPS
 

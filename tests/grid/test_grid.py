@@ -187,6 +187,12 @@ def test_a_list_may_be_said() -> None:
     assert build("g", PLAIN | {"design": "list"}) == build("g", PLAIN)
 
 
+def test_methods_that_come_out_the_same_are_one_and_the_reason_is_told() -> None:
+    grid = build("g", PLAIN | {"methods": ["prompt+ldl", "prompt", "ldl()+prompt"]})
+    assert methods(grid) == ["ldl+prompt", "prompt"]
+    assert grid.dropped == ({"method": "ldl()+prompt", "why": "the same method as another that is listed: ldl+prompt"},)
+
+
 def test_a_fraction_of_levels_with_one_meaning_is_refused() -> None:
     factors = {"a": ["lsr", "lsr(epsilon=0.05)"], "moco": "moco", "mixup": "mixup", "dc": "dc"}
     with pytest.raises(BadInput, match="factors.a: both levels are the same"):

@@ -25,7 +25,7 @@ TURNED = "caer\u202egnp"
 def made(*stores: Store) -> bytes:
     board = load(list(stores), "demo")
     found = ablation(board)
-    return b"".join(page.document(board, found.rows, summary(board, found)))
+    return b"".join(page.document(board, found, summary(board, found)))
 
 
 def change(path: Path, **values: Any) -> None:

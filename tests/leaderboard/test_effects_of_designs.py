@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,13 @@ import predicted
 import pytest
 from by_hand import SEEDS, clips, mean_pair, of, row_of, score
 from design.invented import switches
+from paged import made
 from simulation import of_clips
 from stored import plan_of, save_run
 
+from harness.leaderboard import figures
 from harness.leaderboard.ablation import ablation
+from harness.leaderboard.markdown import points
 from harness.leaderboard.results import load
 from harness.statistics import effect, holm
 from harness.store import Store
@@ -39,6 +43,28 @@ def test_an_effect_that_is_the_opposite_of_another_has_its_sign_in_the_name(tmp_
     (pair,) = [row for row in rows if row.family == ("interaction", "war")]
     assert (pair.factor, pair.pairs) == ("b:x = −c:x", (("", "b", "x"), ("−", "c", "x")))
     assert pair.said.endswith("the opposite of what x does with c, less what it does without c")
+    drawn = figures.interactions([pair], {"caer": "caer"}, ["a", "b", "c", "x"]).decode()
+    numbers = [text for text in re.findall("<!-- (.*) -->", drawn) if text[0] in "+−"]
+    assert numbers == [points(pair.effect.effect), points(-pair.effect.effect)] and "−0.0" not in numbers
+
+
+def test_a_picture_of_a_fraction_has_every_pair_of_factors_once_under_the_factors_names(tmp_path: Path) -> None:
+    rows = of(predicted.store(tmp_path, predicted.fraction_of_four([0, 1, 2]))).rows
+    pairs = [row for row in rows if row.family == ("interaction", "war")]
+    drawn = re.findall("<!-- (.*) -->", figures.interactions(pairs, {"caer": "caer"}, "abcd").decode())
+    assert drawn[:6] == ["b", "c", "d", "a", "b", "c"], "those across, then those down"
+    assert sorted(text for text in drawn if text[0] in "+−") == sorted(2 * [points(row.effect.effect) for row in pairs])
+
+
+def test_the_page_has_each_pair_of_factors_above_the_diagonal(tmp_path: Path) -> None:
+    html = made(predicted.store(tmp_path, predicted.fraction_of_four([0, 1, 2]))).decode()
+    (table,) = re.findall(r"<caption><bdi>caer: interactions, WAR.*?</table>", html, re.DOTALL)
+    rows = [re.findall(r"<t[hd] [^>]*>(.*?)</t[hd]>", line, re.DOTALL) for line in table.split("</tr>")][:-1]
+    assert [row[0] for row in rows] == ["", "<bdi>a</bdi>", "<bdi>b</bdi>", "<bdi>c</bdi>"]
+    assert rows[0][1:] == ["<bdi>b</bdi>", "<bdi>c</bdi>", "<bdi>d</bdi>"]
+    filled = [[bool(cell) for cell in row[1:]] for row in rows[1:]]
+    assert filled == [[True, True, True], [False, True, True], [False, False, True]]
+    assert rows[3][3] == "<bdi>= a × b</bdi>"
 
 
 def test_a_fraction_without_pairs_gives_its_effects_by_contrasts(tmp_path: Path) -> None:

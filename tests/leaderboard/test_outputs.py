@@ -219,7 +219,7 @@ def test_the_tables_compile_also_with_odd_names(out: Path, tmp_path: Path) -> No
 def test_captions_say_what_a_table_is_worth(out: Path, tmp_path: Path) -> None:
     tex = (out / "ablation.tex").read_text()
     assert tex.count(r"\begin{table}") == 4 and tex.count(r"\toprule") == 4
-    assert "3 seeds; the epoch was chosen on the validation clips." in tex
+    assert "3 seeds. The epoch was chosen on the validation clips; the test clips were read once, at that epoch." in tex
     assert "The intervals carry what other seeds and what other test clips would have changed." in tex
     assert "Rendered miniatures, not the real data: caer." in (hostile(tmp_path) / "ablation.tex").read_text()
 

@@ -104,6 +104,12 @@ def test_runs_that_are_missing_failed_or_unread_are_told(tmp_path):
     assert json.loads(block(document, "clips"))["caer"]["left_out"] == 1
 
 
+def test_a_file_of_a_run_that_can_not_be_read_is_told_with_the_run(tmp_path):
+    store = demo(tmp_path, ["caer"], [0])
+    (sorted((tmp_path / "caer").iterdir())[0] / "history.jsonl").mkdir()
+    assert ["history.jsonl: Is a directory"] in [run.get("unread") for run in details(made(store))]
+
+
 # ── what is looked up ───────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -260,7 +266,7 @@ def test_a_table_names_its_rows_and_columns_to_who_can_not_see_it(document):
 def _pieces(store: Store) -> Iterator[bytes]:
     board = load([store], "demo")
     found = ablation(board)
-    return page.document(board, found.rows, summary(board, found))
+    return page.document(board, found, summary(board, found))
 
 
 def test_runs_are_written_piece_by_piece(store):

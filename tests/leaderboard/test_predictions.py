@@ -13,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+from harness.errors import BadInput
 from harness.leaderboard.predictions import Clips, read
+from harness.store import predictions
 
 ROW = {"run_id": "a", "dataset": "caer", "levels": {}}
 
@@ -40,22 +42,34 @@ def change(folder: Path, **columns: Any) -> None:
     parquet.write_table(table, path)
 
 
+ROWS = predicted.CLIPS + 1
+
+
 @pytest.mark.parametrize(
-    "columns",
+    ("columns", "why"),
     [
-        {"split": ["val"] * (predicted.CLIPS + 1)},
-        {"clip_id": ["same"] * (predicted.CLIPS + 1)},
-        {"label": [9] * (predicted.CLIPS + 1)},
-        {"label": [-1] * (predicted.CLIPS + 1)},
-        {"label": ["Anger"] * (predicted.CLIPS + 1)},
-        {"probabilities": [[float("nan")] * 3] * (predicted.CLIPS + 1)},
-        {"probabilities": [[1.0]] * predicted.CLIPS + [[0.5, 0.2, 0.3]]},
-        {"probabilities": [1.0] * (predicted.CLIPS + 1)},
+        ({"clip_id": ["same"] * ROWS}, "has a clip of test twice"),
+        ({"label": [9] * ROWS}, "has a label that is none of its 3 classes"),
+        ({"label": [-1] * ROWS}, "has a label that is none of its 3 classes"),
+        ({"label": ["Anger"] * ROWS}, "has a label that is none of its 3 classes"),
+        ({"prediction": [3] * ROWS}, "has a prediction that is none of its 3 classes"),
+        ({"probabilities": [[float("nan")] * 3] * ROWS}, "has a probability that is no number"),
+        ({"probabilities": [[1.0]] * predicted.CLIPS + [[0.5, 0.2, 0.3]]}, "can't be read"),
+        ({"probabilities": [1.0] * ROWS}, "can't be read"),
     ],
 )
-def test_predictions_of_no_sense_are_none(stored: Path, columns: dict[str, Any]) -> None:
+def test_predictions_of_no_sense_are_bad_input_and_none_to_a_leaderboard(
+    stored: Path, columns: dict[str, Any], why: str
+) -> None:
     change(stored, **columns)
+    with pytest.raises(BadInput, match=rf"predictions\.parquet: {why}"):
+        predictions.read(stored)
     assert read(stored) is None
+
+
+def test_predictions_without_test_clips_are_none(stored: Path) -> None:
+    change(stored, split=["val"] * ROWS)
+    assert len(predictions.read(stored).clips) == ROWS and read(stored) is None
 
 
 def test_a_file_that_is_missing_cut_off_or_something_else_is_none(stored: Path) -> None:

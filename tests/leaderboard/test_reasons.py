@@ -6,10 +6,12 @@ import csv
 from pathlib import Path
 
 import predicted
+import pytest
 from paged import Tags, made
 from stored import plan_of
 
 from harness.leaderboard import report
+from harness.store import Store
 
 
 def test_a_fraction_names_its_halves_and_aliases_wherever_its_effects_stand(tmp_path: Path) -> None:
@@ -50,6 +52,26 @@ def test_a_mean_over_fewer_data_sets_is_marked_in_its_cell(tmp_path: Path) -> No
     assert "(over caer, daisee) |" in (out / "README.md").read_text()
     tex = (out / "ablation.tex").read_text()
     assert " (caer, daisee) " in tex and "the mean over them, or over those in brackets." in tex
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        ([4, 4], "Smoke test: trained on at most 4 clips a class."),
+        ([1, 1], "Smoke test: trained on at most 1 clip a class."),
+        ([0, 4], "Some runs are smoke tests: trained on at most 4 clips a class."),
+        ([0, 0], ""),
+    ],
+)
+def test_smoke_tests_are_told_apart_from_runs_on_all_clips(limits: list[int], words: str, tmp_path: Path) -> None:
+    for seed, limit in enumerate(limits):
+        for method in ("prompt", "mixup+prompt"):
+            row = {"run_id": f"{method}-s{seed}", "dataset": "caer", "method": method, "seed": seed, "levels": {}}
+            predicted.save(tmp_path / "runs", row, spec={"train": {"epochs": 1, "limit": limit}})
+    out = report([Store(tmp_path / "runs")], None, tmp_path / "out").parent
+    said = [(out / name).read_text() for name in ("README.md", "index.html", "ablation.tex")]
+    told = ["> **Smoke", "Smoke test: trained", "> **Some runs are", "Some runs are smoke"]
+    assert all(words in text for text in said) and bool(words) == any(text in page for text in told for page in said)
 
 
 def test_methods_without_a_baseline_say_so(tmp_path: Path) -> None:

@@ -79,6 +79,7 @@ def test_results_that_differ_are_told_and_the_first_store_counts(whole: Path, tm
     assert load([same, Store(whole)], "demo").disputed == ()
     pages = [report(stores, "demo", tmp_path / "out") for stores in ([same, other], [other, same])]
     assert f"**The results of {row['run_id']} differ between stores:**" in pages[0].read_text()
+    assert "1 run stands in several stores with different results" in (tmp_path / "out" / "index.html").read_text()
     scores = [run.score("test", "war") for run in load([other, same], "demo").runs if run.run_id == row["run_id"]]
     assert scores == [0.123]
 

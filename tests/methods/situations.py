@@ -104,7 +104,7 @@ def log_softmax(rows: np.ndarray) -> np.ndarray:
 
 
 @functools.cache
-def _clip() -> trunk.Clip:
+def _clip() -> trunk.Loaded:
     return trunk.load(Model())
 
 

@@ -71,6 +71,34 @@ def test_states_come_from_the_store(small: Plan, tmp_path: Path) -> None:
     assert small.todo(store) == [failed, begun, *rest]
 
 
+def test_the_baseline_is_the_method_of_the_first_levels_where_a_design_has_it(tmp_path: Path) -> None:
+    store = Store(tmp_path / "runs")
+    made = {
+        "full": planned(),
+        "leave-one-out": planned(design="leave-one-out"),
+        "dropped": planned(baseline="", factors={"prompt": "prompt", "mixup": ["warmup", "mixup"]}),
+        "list": plan.plan(grid.build("test", {"datasets": ["raer"], "methods": ["prompt", "ldl"], **SMALL})),
+    }
+    told = {name: plan.as_json(each, store, "harness run")["baseline"] for name, each in made.items()}
+    assert told == {"full": "prompt", "leave-one-out": "", "dropped": "", "list": ""}
+
+
+def test_a_data_set_and_a_component_from_outside_of_one_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    outside = {("datasets", "raer"): "a", ("methods", "ldl"): "b"}
+
+    def source(kind: str, name: str) -> dict[str, str] | None:
+        found = outside.get((kind, name))
+        return {"kind": kind, "file": "", "hash": found} if found else None
+
+    monkeypatch.setattr(plan.plugins, "source", source)
+    both = [run.spec["plugins"] for run in planned().runs if run.spec["method"] == "ldl+prompt"]
+    assert {each["kind"] for each in both[0].values()} == {"datasets", "methods"}
+    outside["methods", "raer"] = outside.pop(("methods", "ldl"))
+    monkeypatch.setattr(grid.grammar.Method, "names", property(lambda self: ["raer"]))
+    with pytest.raises(BadInput, match="raer: names both a data set and a component from outside"):
+        planned()
+
+
 def test_the_runs_of_a_large_grid_share_what_they_have_in_common(small: Plan) -> None:
     first, *others = small.runs
     assert all(run.spec["train"] is first.spec["train"] and run.spec["data"] is first.spec["data"] for run in others)

@@ -18,7 +18,7 @@ from harness.schedule import claiming
 from harness.schedule.awaited import WATCHED
 from harness.schedule.claiming import Awaited
 from harness.schedule.progress import Board
-from harness.store import Store, leases
+from harness.store import Store, holders, leases
 
 
 @pytest.fixture(autouse=True)
@@ -77,7 +77,7 @@ def test_losing_a_partner_counts_as_a_death_over_the_run(error, deaths, tmp_path
 def test_a_run_over_which_two_died_is_told_as_failed_and_the_next_call_tries_it_again(tmp_path, capsys):
     store, runner = Store(tmp_path), Runner(nothing)
     write_json(store.folder("caer", "run") / "spec.json", {})
-    dead = {"id": "x", "place": leases._place(), "pid": os.getpid(), "started": "1", "deaths": 1, "reached": ""}
+    dead = {"id": "x", "place": holders.place(), "pid": os.getpid(), "started": "1", "deaths": 1, "reached": ""}
     write_json(store.folder("caer", "run") / "lease.json", dead)
     awaited = Awaited(store, [RUN], ONE)
     claiming.claim(runner, awaited, Board(1, 0))

@@ -10,12 +10,13 @@ import types
 from pathlib import Path
 
 import pytest
+from faults import lab, plants
 
 from harness.errors import BadInput
 from harness.protocol import Model
 from harness.schedule import launch, placement
 from harness.schedule.launch import Launch
-from harness.store import leases
+from harness.store import holders, leases
 
 ROOT = Path(__file__).parents[2]
 
@@ -87,6 +88,15 @@ def test_a_launcher_that_started_fewer_processes_is_named(monkeypatch):
     assert "asked for" in launch.shortfall(ONE)
     monkeypatch.setenv("WORLD_SIZE", "1")
     assert launch.shortfall(ONE) == ""
+
+
+@pytest.mark.parametrize("trains", [True, False])
+def test_processes_that_train_together_go_by_what_the_first_of_them_finds_to_do(trains, cache, tmp_path):
+    cache.mkdir(exist_ok=True)
+    seen = [None, plants.finds_all_done] if trains else [plants.finds_all_done, None]
+    ended = lab.together(*lab.small(tmp_path, "--set", "train.epochs=1", methods="prompt"), plants=seen)
+    assert [one.code for one in ended] == [0, 0], ended
+    assert len(lab.stored(tmp_path / "runs")) == trains
 
 
 # ── the real command, with workers that die ─────────────────────────────────────────────────────────────────
@@ -164,7 +174,7 @@ def grid(tmp_path, request):
 
 def wait_until_gone(pids: list[int], seconds: float) -> None:
     deadline = time.monotonic() + seconds
-    while any(leases._started(pid) for pid in pids):
+    while any(holders.started(pid) for pid in pids):
         assert time.monotonic() < deadline
         time.sleep(0.05)
 

@@ -5,16 +5,20 @@ What a real SLURM does with it is tested in `tests/slurm`.
 
 from __future__ import annotations
 
+import errno
 import json
+import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
-from submitit.core.utils import DelayedSubmission
+from submitit.core.utils import DelayedSubmission, JobPaths
 
-from harness import slurm
+from harness import shipped, slurm
 from harness.cli import main
 from harness.errors import BadInput
+from harness.files import Damaged
 from harness.settings import parse
 from harness.slurm import Slurm
 
@@ -88,6 +92,11 @@ def told(job: int, store: str = "runs") -> list[str]:
     return DelayedSubmission.load(file).function.words
 
 
+def taken_back(got: Path) -> list[str]:
+    """The jobs that were cancelled by their names."""
+    return re.findall(r"--name=harness mine-tiny (\w+) [0-9a-f]{6}\n", (got / "cancelled").read_text())
+
+
 def options(script: Path) -> dict[str, str]:
     lines = [line.removeprefix("#SBATCH --") for line in script.read_text().splitlines() if line.startswith("#SBATCH")]
     return {name: value.strip("'") for name, _, value in (line.partition("=") for line in lines)}
@@ -95,8 +104,9 @@ def options(script: Path) -> dict[str, str]:
 
 def test_without_slurm_a_clear_word_and_nothing_is_written(place, capsys):
     assert submit("") == 2
-    assert "there is no SLURM on this machine (no `sbatch`) — submit from a login node" in capsys.readouterr().err
+    assert "sbatch: there is no SLURM on this machine — go to a login node" in capsys.readouterr().err
     assert main(["cancel"]) == 2
+    assert "scancel: there is no SLURM on this machine — go to a login node" in capsys.readouterr().err
     assert not Path("runs").exists()
 
 
@@ -108,10 +118,10 @@ def test_the_section_of_the_grid_file_says_what_the_jobs_ask_for(pretended, caps
     wanted |= {"signal": "USR1@60", "cpus-per-task": "6", "nodes": "1", "ntasks-per-node": "1"}
     for job in (caches, training, board):
         assert wanted.items() <= job.items()
-    assert (caches["time"], training["time"]) == ("90", "90")
+    assert (caches["time"], training["time"], board["time"]) == ("90", "90", "30")
     assert (caches["gpus-per-node"], training["gpus-per-node"]) == ("1", "1")
     assert training["array"] == "0-1%2" and training["dependency"] == "afterok:101"  # two runs, tiny as they are
-    assert board["dependency"] == "afterany:102" and "gpus-per-node" not in board
+    assert board["dependency"] == "afterok:101,afterany:102" and "gpus-per-node" not in board
     script = (got / "102.sh").read_text()
     assert script.index("module load cuda") < script.index("MIXED_PRECISION=bf16") < script.index("srun ")
     said = capsys.readouterr().out
@@ -125,7 +135,7 @@ def test_the_command_line_has_the_last_word(pretended):
     words = ("--partition", "cpu", "--gpus-per-run", "0", "--max-jobs", "1", "--set", "slurm.time=7")
     assert submit(SECTION, *words) == 0
     training = options(got / "102.sh")
-    assert (training["partition"], training["time"]) == ("cpu", "7")
+    assert (training["partition"], training["time"], options(got / "103.sh")["time"]) == ("cpu", "7", "7")
     assert not {"array", "gpus-per-node"} & set(training)
 
 
@@ -143,7 +153,8 @@ def test_gpus_of_a_run_are_spread_over_nodes_a_process_each(pretended):
         (("--gpus-per-run", "3", "--set", "slurm.nodes=2"), "slurm.gpus_per_run: 3 GPUs can't be spread evenly over 2"),
         (("--gpus-per-run", "many"), "slurm.gpus_per_run: 'many' is not a whole number"),
         (("--max-jobs", "0"), "slurm.max_jobs: 0 is out of range"),
-        (("--set", "slurm.time=2"), "slurm.warning: 120 s before its limit is more than half of a job of 2 min"),
+        (("--set", "slurm.time=2"), "give less, or a slurm.time from 4 min: SLURM may warn 60 s too early"),
+        (("--until", "seeds=5"), "--until: jobs of a cluster can't add seeds — write more seeds into the grid file"),
         (("--set", "slurm.partitions=gpu"), "slurm.partitions: no such setting — did you mean partition"),
     ],
 )
@@ -158,8 +169,83 @@ def test_a_job_that_is_refused_takes_those_before_it_out_of_the_queue(pretended,
     got = pretended(refused=102)
     assert submit("") == 2
     assert "sbatch: refuses the job: invalid partition specified: 102" in capsys.readouterr().err
-    assert (got / "cancelled").read_text() == "101\n"
+    assert taken_back(got) == ["caches", "training", "leaderboard"]
     assert not slurm.submissions(Path("runs"))
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), 2, "can't be written (No space left on device) — make room"),
+        (KeyboardInterrupt(), 3, "harness: interrupted"),
+    ],
+)
+def test_whatever_ends_a_submission_takes_its_jobs_out_of_the_queue(pretended, monkeypatch, capsys, error, code, told):
+    got, move = pretended(), JobPaths.move_temporary_file
+
+    def fails(paths: JobPaths, *place: object, **options: object) -> None:
+        if paths.job_id == "102":  # which is in the queue by then, and nobody knows its id
+            raise error
+        move(paths, *place, **options)
+
+    monkeypatch.setattr(JobPaths, "move_temporary_file", fails)
+    assert submit("") == code
+    assert told in capsys.readouterr().err
+    assert taken_back(got) == ["caches", "training", "leaderboard"]
+
+
+def test_a_queue_that_can_not_be_asked_leaves_the_reason_and_what_may_be_in_it(pretended, place, capsys):
+    pretended(refused=102)
+    command(place, "scancel", "#!/bin/sh\necho 'unable to contact' >&2\nexit 1\n")
+    assert submit("") == 2
+    said = capsys.readouterr().err
+    assert "may still be in the queue: job 'harness mine-tiny caches " in said and "unable to contact" in said
+    assert "sbatch: refuses the job: invalid partition specified: 102" in said
+
+
+def test_an_array_that_is_too_large_is_refused_by_the_setting_that_says_how_large(pretended, place, capsys):
+    pretended()
+    command(place, "sbatch", "#!/bin/sh\necho 'sbatch: error: Invalid job array specification' >&2\nexit 1\n")
+    assert submit("") == 2
+    assert "specification — give slurm.max_jobs less than" in capsys.readouterr().err
+
+
+def test_a_folder_for_logs_that_can_not_be_made_is_refused(pretended, capsys):
+    got = pretended()
+    Path("runs").mkdir()
+    Path("runs/slurm").write_text("")
+    assert submit("") == 2
+    assert "a file is where a folder should be: move it away" in capsys.readouterr().err
+    assert not list(got.glob("*.sh"))
+
+
+def test_jobs_of_an_earlier_submission_are_told(pretended, place, capsys):
+    pretended()
+    assert submit("") == 0
+    assert "earlier" not in capsys.readouterr().err
+    command(place, "squeue", '#!/bin/sh\necho "101|COMPLETED|None"; echo "102|RUNNING|None"\n')
+    assert submit("") == 0
+    assert "note: 1 job of an earlier submission still in the queue (102)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "said"),
+    [
+        ("module load cuda", 127, "harness: slurm.setup: module load cuda: exit code 127"),
+        ("false || true", 0, ""),
+        ("test -e nowhere && echo there; true", 0, ""),
+        (". ./profile", 0, ""),
+    ],
+)
+def test_a_line_of_the_setup_that_fails_ends_the_job_there(pretended, place, line, code, said):
+    got = pretended()
+    Path("profile").write_text("false  # of somebody else's\ntrue\n")
+    assert submit(f"[slurm]\nsetup = ['{line}']\n") == 0
+    done = subprocess.run(
+        ["/bin/bash", got / "102.sh"], env={"PATH": "bin:/bin:/usr/bin"}, capture_output=True, text=True
+    )
+    assert done.returncode == code and said in done.stderr
+    assert said or not done.stderr
 
 
 def test_how_a_grid_is_submitted_is_no_part_of_its_runs(place, capsys):
@@ -221,6 +307,27 @@ def test_what_is_told_to_stop_a_submission_stops_that_grid_alone(pretended, plac
     assert set((place / "got" / "cancelled").read_text().split()) == {"101", "102", "103"}
 
 
+def test_the_default_grid_is_submitted_outside_a_checkout_too(pretended):
+    pretended()
+    assert main(["submit", "--grid", "--tiny", "--datasets", "caer", "--methods", "prompt+lsr"]) == 0
+    words = told(102)
+    frozen = Path(words[words.index("--grid") + 1])
+    assert frozen.name == "default.toml" and frozen.read_text() == Path(shipped.found(shipped.GRID)).read_text()
+
+
+def test_what_until_did_is_not_undone_without_a_word(pretended, capsys):
+    pretended()
+    assert submit("") == 0
+    plan = json.loads(Path("runs/plans/mine-tiny.json").read_text())
+    rows = [row | {"seed": seed} for row in plan["runs"] for seed in (0, 1)]
+    told = {"runs": rows, "added": 1, "until": {"width": 0.01, "pilot": 1}, "command": "harness run --until 'ci<1'"}
+    Path("runs/plans/mine-tiny.json").write_text(json.dumps(plan | told))
+    capsys.readouterr()
+    assert submit("") == 0
+    said = capsys.readouterr().err
+    assert "mine-tiny is planned anew without the added seed 1 and the rule by which its intervals were judged" in said
+
+
 # ── the queue ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -229,7 +336,7 @@ def test_the_queue_is_told_by_job_and_state(place):
     command(place, "squeue", "#!/bin/sh\n" + "".join(f'echo "{line}"\n' for line in lines))
     found = slurm.queue(["7", "8"])
     assert found == {"7": {"RUNNING": 1}, "8": {"PENDING (Dependency)": 2, "RUNNING": 1}}
-    assert slurm.waiting(found["8"]) and not slurm.waiting({"COMPLETED": 3, "FAILED": 1})
+    assert slurm.waiting(found["8"]) and not slurm.waiting({"COMPLETED": 3, "FAILED": 1, "PREEMPTED": 1, "REVOKED": 1})
 
 
 def test_where_there_is_no_queue_nothing_is_known_of_jobs(place):
@@ -261,6 +368,26 @@ def test_a_grid_may_have_dots_in_its_name(place, given):
     slurm.keep(Path("runs"), slurm.Submission("v1.2", {"training": "2"}))
     assert main(["cancel", "--grid", given]) == 0
     assert (place / "cancelled").read_text().split() == ["2"]
+
+
+def test_files_beside_the_submissions_are_left_alone_and_damage_is_named(place):
+    kept = slurm.Submission("one", {"training": "10"})
+    slurm.keep(Path("runs"), slurm.Submission("one", {"training": "9"}))
+    slurm.keep(Path("runs"), kept)
+    Path("runs/slurm/notes.json").write_text('{"mine": 1}')
+    assert slurm.submissions(Path("runs"))[1] == kept
+    for odd in ({"mine": 1}, {"grid": "one", "jobs": ["9"]}, {"grid": "one", "jobs": {"training": 9}}):
+        Path("runs/slurm/9.json").write_text(json.dumps(odd))
+        with pytest.raises(Damaged, match="9.json: is no submission of ours"):
+            slurm.submissions(Path("runs"))
+
+
+def test_a_grid_that_was_never_submitted_is_no_grid_to_cancel(place, capsys):
+    command(place, "scancel", "")
+    slurm.keep(Path("runs"), slurm.Submission("mine", {"training": "2"}))
+    assert main(["cancel", "--grid", "mien.toml"]) == 2
+    said = capsys.readouterr().err
+    assert "mien.toml: no grid of this name was submitted for runs — did you mean mine?" in said
 
 
 def test_settings_say_what_they_mean():

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import miniature
-from harness.model import weights
+from harness.variables import cache_folder
 
 CLIPS = 8  # of each class and split
 FOLDERS = {"caer": "CAER", "daisee": "DAiSEE", "raer": "RAER"}
@@ -18,7 +18,7 @@ QUICK = ("clips.frames=4", "clips.views=1")  # a spoilt copy is seen by the trun
 
 def small(dataset: str, folder: Path) -> Path:
     """A copy in `folder` with a few clips a class and split, to be told as `root_of` says."""
-    cache = weights.cache_folder() / "miniatures"
+    cache = cache_folder() / "miniatures"
     cache.mkdir(parents=True, exist_ok=True)
     return Path(shutil.copytree(miniature.ensure(cache, limit=CLIPS) / FOLDERS[dataset], folder / FOLDERS[dataset]))
 

@@ -283,6 +283,24 @@ def test_evaluation_is_followed_however_the_network_is_called_and_hooks_go_after
         assert not learner.model._forward_hooks and not learner.model._forward_pre_hooks
 
 
+@pytest.mark.parametrize("leaves", [True, False])
+def test_an_evaluation_that_adds_or_drops_a_tensor_is_named(leaves, make_learner, splits):
+    learner = make_learner("prompt")
+    watching = plugins.get("sentinels", "train-mode-evaluation")(Watching())
+    list(watching.on_setup(_setup(learner)))
+    learner.eval()
+    if leaves:
+        learner.register_buffer("extra", torch.zeros(1))
+    watching.on_evaluation()
+    if leaves:
+        del learner.extra
+    else:
+        learner.register_buffer("extra", torch.zeros(1))
+    (finding,) = watching.on_epoch(an_epoch(learner=learner))
+    assert finding.about == "state" and finding.evidence == {"tensors": 1, "first": "extra"}
+    assert "added or dropped 1 tensor of" in finding.message
+
+
 def test_a_sentinels_settings_must_be_able_to_switch_it_off():
     @dataclasses.dataclass(frozen=True)
     class Free:

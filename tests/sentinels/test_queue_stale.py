@@ -57,6 +57,27 @@ def test_a_queue_of_a_component_from_outside_is_found_by_its_buffers(monkeypatch
     assert alarm.evidence["component"] == "remembers"
 
 
+def test_of_two_queues_that_are_wrong_both_are_named(monkeypatch):
+    class Still(Component):
+        """Keeps no key."""
+
+        name = "still"
+
+        def extend(self, model):
+            self.register_buffer("queue", torch.zeros(9, 4))
+            self.register_buffer("labels", torch.full((9,), -1))
+            self.register_buffer("next", torch.zeros((), dtype=torch.long))
+
+        def after_step(self, ctx):
+            pass
+
+    Other = type("Other", (Still,), {"name": "other", "__doc__": Still.__doc__})
+    for cls in (Still, Other):
+        monkeypatch.setitem(plugins._from_files["methods"], cls.name, cls)
+    found = alarms_of("queue-stale", "still+other")
+    assert sorted(alarm.evidence["component"] for alarm in found) == ["other", "still"]
+
+
 @pytest.mark.parametrize("delay", [1, 2, 5])
 @pytest.mark.parametrize("size", [9, 4096])
 def test_a_queue_may_be_left_empty_while_its_component_waits(delay, size, monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from harness import plugins
 from harness.data.clips import Clip, Note, Scan
 from harness.data.probe import Probe
 from harness.protocol import Face
-from harness.sentinels import Epoch, Reading, Watching
+from harness.sentinels import Epoch, Finding, Reading, Watching
 from harness.sentinels._shares import CHANCE, differ, exceeds
 
 CLASSES = ("happy", "sad", "angry")
@@ -171,6 +172,21 @@ def test_sentences_that_speak_of_another_class_are_seen():
     assert not found("label-range", a_reading(descriptions=("a happy smile", "a sad mouth", "a deep frown")))
     assert found("label-range", a_reading(descriptions=SENTENCES[:2])) == {"error": 1}
     assert found("label-range", a_reading(descriptions=(*SENTENCES[:2], SENTENCES[0]))) == {"error": 1}
+
+
+def test_prompts_that_are_fewer_than_the_sentences_are_told_by_their_number():
+    cls = plugins.get("sentinels", "label-range")
+    sentinel = cls(cls.Settings())
+    assert not list(sentinel.on_reading(a_reading()))
+
+    def prompts(*descriptions: str) -> list[Finding]:
+        network = SimpleNamespace(model=SimpleNamespace(descriptions=descriptions))
+        return list(sentinel.on_setup(SimpleNamespace(learner=network)))
+
+    assert not prompts(*SENTENCES)
+    (fewer,), (other,) = prompts(*SENTENCES[:2]), prompts(*SENTENCES[::-1])
+    assert fewer.evidence == {"prompts": 2, "sentences": 3} and "2 of them for 3 sentences" in fewer.message
+    assert other.evidence["class"] == 0 and f"class 0 got {SENTENCES[2]!r}" in other.message
 
 
 def test_a_leak_is_worth_its_share_of_the_split():

@@ -82,7 +82,8 @@ def test_a_job_that_reaches_its_time_limit_queues_again_until_all_is_trained(pla
 def test_processes_with_a_gpu_each_train_a_run_together_on_one_node_or_two(place, nodes):
     here = place(0)
     one_run = ("--methods", "prompt+paced", "--seeds", "0")
-    jobs = here.submit("--gpus-per-run", "2", "--set", f"slurm.nodes={nodes}", *one_run)
+    cpu = "slurm.setup=export ACCELERATE_USE_CPU=true|"  # the cluster's GPUs are pretended
+    jobs = here.submit("--gpus-per-run", "2", "--set", f"slurm.nodes={nodes}", "--set", cpu, *one_run)
     wait_for(lambda: ended(jobs))
     assert [states(job) for job in jobs.values()] == [["COMPLETED"]] * 3, here.log()
     assert len(set(here.steps())) == 2 and len(here.steps()) == 2 * EPOCHS * STEPS
@@ -110,15 +111,27 @@ def test_the_template_for_two_nodes_trains_a_run_together_and_goes_on_after_it_w
 
 def test_caches_that_can_not_be_filled_end_the_jobs_behind_them(place):
     here = place(0)
-    here.environment["PACED_STEPS"] = ""
-    jobs = here.submit("--set", "slurm.setup=exit 1|")
+    jobs = here.submit("--set", "slurm.setup=cd nowhere|")
     wait_for(lambda: ended(jobs))
     assert states(jobs["caches"]) == ["FAILED"]
-    assert set(states(jobs["training"])) == {"CANCELLED"} and not here.steps()
+    assert {*states(jobs["training"]), *states(jobs["leaderboard"])} == {"CANCELLED"} and not here.steps()
+    watched = [line.strip() for line in here.harness("watch", "--grid", "small", "--once").splitlines()]
+    at = watched.index(f"{jobs['caches']} (caches): 1 FAILED")
+    assert watched[at + 1 : at + 3] == [
+        f"runs/slurm/{jobs['caches']}_0_log.out",
+        "harness: slurm.setup: cd nowhere: exit code 1",
+    ]
 
 
-def test_what_slurm_refuses_is_told_in_its_own_words_and_leaves_nothing_in_the_queue(place):
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("--partition", "nowhere"), "invalid partition specified: nowhere"),
+        (("--gpus-per-run", "8"), "Requested node configuration is not available"),  # its caches are in the queue by then
+    ],
+)
+def test_what_slurm_refuses_is_told_in_its_own_words_and_leaves_nothing_in_the_queue(place, words, reason):
     here = place(0)
-    said = here.harness("submit", *here.words, "--partition", "nowhere", code=2)
-    assert "sbatch: refuses the job: " in said and "invalid partition specified: nowhere" in said
-    assert not asked("squeue", "--me", "--noheader")
+    said = here.harness("submit", *here.words, *words, code=2)
+    assert "sbatch: refuses the job: " in said and reason in said
+    wait_for(lambda: not asked("squeue", "--me", "--noheader"), seconds=30)

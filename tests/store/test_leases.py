@@ -21,6 +21,7 @@ import filelock
 import pytest
 
 from harness.errors import BadInput
+from harness.store import holders
 from harness.store import leases as leasing
 from harness.store.leases import Leases, deaths, held, holder
 
@@ -119,7 +120,7 @@ def test_of_many_threads_exactly_one_holds_the_lease(before: str, folder: Path) 
     for attempt in range(10):
         here, claims = folder / str(attempt), list[bool]()
         if before == "a dead lease":
-            write(here, id="x", place=leasing._place(), pid=os.getpid(), started="1")
+            write(here, **{**holders.this_process(), "id": "x", "started": "1"})
         start, finish = threading.Barrier(8), threading.Barrier(8)
 
         def claim(here: Path = here, start=start, finish=finish, claims: list[bool] = claims) -> None:
@@ -184,20 +185,20 @@ def test_a_killed_process_frees_its_lease_at_once_even_before_anybody_waited_for
 
 
 def test_a_process_number_that_was_given_to_another_does_not_keep_a_lease(folder: Path) -> None:
-    mine = {"id": "x", "place": leasing._place(), "pid": os.getpid()}
-    write(folder, **mine, started=leasing._started(os.getpid()))
+    mine = {"id": "x", **holders.this_process()}
+    write(folder, **mine)
     assert held(folder)
-    write(folder, **mine, started="1")
+    write(folder, **{**mine, "started": "1"})
     assert not held(folder) and claimed(Leases(), folder)
 
 
 @pytest.mark.parametrize("differs", ["host", "start of the machine", "container"])
 def test_a_process_number_means_nothing_elsewhere(differs: str, folder: Path, clock: Clock, monkeypatch: Any) -> None:
     """Two machines, or two containers of one, may share host names and process numbers."""
-    host, boot, container = leasing._place().split(" ")
+    host, boot, container = holders.place().split(" ")
     assert boot == Path("/proc/sys/kernel/random/boot_id").read_text().strip() and container.startswith("pid:[")
     if differs == "host":
-        monkeypatch.setattr(leasing.socket, "gethostname", lambda: "other")
+        monkeypatch.setattr(holders.socket, "gethostname", lambda: "other")
         place = f"{host} {boot} {container}"
     else:
         place = f"{host} other {container}" if differs == "start of the machine" else f"{host} {boot} pid:[1]"
@@ -433,11 +434,30 @@ def test_where_flock_is_missing_existence_locks(folder: Path, monkeypatch: Any) 
     assert not held(folder) and "SoftFileLock" in str(told[0].message)
 
 
-def test_a_lock_that_is_never_given_back_is_named(folder: Path, clock: Clock) -> None:
+@pytest.mark.parametrize("before", ["nothing", "a silent lease"])
+def test_a_lock_that_is_never_given_back_is_named(before: str, folder: Path, clock: Clock) -> None:
     assert claimed(Leases(), folder)
+    if before == "a silent lease":
+        elsewhere(folder)
     lock = next(folder.parent.glob(".locks/*"))
     with filelock.FileLock(lock), pytest.raises(BadInput, match=rf"{lock}: has been locked for"):
         claimed_within(Leases(), folder, clock, 2 * leasing.PATIENCE)
+
+
+def test_a_lock_that_is_held_now_and_then_is_no_lock_that_is_never_given_back(folder: Path, clock: Clock) -> None:
+    assert claimed(Leases(), folder)
+    lock, leases = next(folder.parent.glob(".locks/*")), Leases()
+    with filelock.FileLock(lock):
+        assert not claimed(leases, folder)
+    elsewhere(folder)
+    for beat in range(int(leasing.PATIENCE)):  # a holder that gives signs of life meanwhile
+        os.utime(folder / "lease.json", (beat, beat))
+        clock.now += leasing.HEARTBEAT
+        assert not claimed(leases, folder)
+    (folder / "lease.json").unlink()
+    with filelock.FileLock(lock):
+        assert not claimed(leases, folder)
+    assert claimed(leases, folder)
 
 
 # ── a crowd ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -99,6 +99,20 @@ def test_a_run_at_work_shows_the_curve_of_the_metric_that_it_is_chosen_by(grid: 
     assert run.curve == pytest.approx((0.0, 0.1, 0.2))
 
 
+def test_a_run_that_names_no_metric_shows_the_curve_of_its_data_sets_own(grid: Grid) -> None:
+    grid.train("caer-2", 3)
+    write_json(grid.folder("caer-2") / "spec.json", {"train": {**TRAIN, "metric": ""}})
+    with Leases().claim(grid.folder("caer-2")):
+        (run,) = grid.look().working
+    assert (run.metric, run.curve) == ("war", pytest.approx((0.0, 0.1, 0.2)))
+
+
+def test_an_alarm_that_lacks_its_sentinel_is_told(grid: Grid) -> None:
+    grid.end("caer-0", alarms=[{"severity": "error"}])
+    (alarm,) = grid.look().alarms
+    assert (alarm.sentinel, alarm.runs) == ("alarms.jsonl", 1) and "alarm 1 lacks" in alarm.message
+
+
 def test_a_look_is_of_now_and_what_is_done_is_not_read_again(grid: Grid, monkeypatch: pytest.MonkeyPatch) -> None:
     looking, read, record = Onlooker(grid.store, "mine"), [], Store.record
     monkeypatch.setattr(Store, "record", lambda self, *place: read.append(place[1]) or record(self, *place))
@@ -210,6 +224,63 @@ def test_jobs_of_a_cluster_are_shown_and_its_queue_is_not_asked_at_every_look(
     assert "  10 (training): 1 RUNNING, 3 PENDING (Priority)" in watch.page(look)
     looking.look()
     assert len(asked) == 1
+
+
+def queued(monkeypatch: pytest.MonkeyPatch, **jobs: dict[str, int]) -> None:
+    """A queue that knows these jobs, named `job7` for 7, by their states."""
+    known = {name.removeprefix("job"): Counter(states) for name, states in jobs.items()}
+    monkeypatch.setattr(slurm, "queue", lambda wanted: {job: known[job] for job in wanted if job in known})
+
+
+def test_of_earlier_submissions_only_the_jobs_that_have_not_ended_are_shown(
+    grid: Grid, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slurm.keep(grid.store.root, slurm.Submission("mine", {"caches": "9", "training": "10"}))
+    slurm.keep(grid.store.root, slurm.Submission("mine", {"caches": "11", "training": "12"}))
+    done, runs = {"COMPLETED": 1}, {"RUNNING": 1}
+    queued(monkeypatch, job9=done, job10=runs, job11=done, job12={"CANCELLED": 1})
+    assert [job.number for job in grid.look().jobs] == ["10", "11", "12"]
+
+
+def test_a_job_that_broke_is_shown_with_its_log_and_its_last_words(grid: Grid, monkeypatch: pytest.MonkeyPatch) -> None:
+    slurm.keep(grid.store.root, slurm.Submission("mine", {"caches": "9", "training": "10"}))
+    queued(monkeypatch, job9={"COMPLETED": 1}, job10={"FAILED": 1, "COMPLETED": 1, "RUNNING": 1})
+    words = "harness: bad input: HARNESS_CACHE: " + "can't be made " * 10 + "at all"
+    good = "harness: 2 of 2 runs done, 0 failed\nINFO - Exiting after successful completion\n"
+    logs = {"9_0": good, "10_0_0": good, "10_1_0": f"harness: interrupted\n{words}\nsrun: error\n", "10_2_0": "INFO\n"}
+    for at, (name, text) in enumerate(logs.items()):
+        path = grid.store.root / "slurm" / f"{name}_log.out"
+        path.write_text(text)
+        os.utime(path, (at, at))
+    look = grid.look()
+    assert [(job.log, job.said) for job in look.jobs] == [
+        ("", ""),
+        (str(grid.store.root / "slurm" / "10_1_0_log.out"), words),
+    ]
+    lines = watch.page(look)
+    at = lines.index("  10 (training): 1 FAILED, 1 COMPLETED, 1 RUNNING")
+    assert lines[at + 1].startswith(f"    {grid.store.root}"[:79])
+    assert " ".join(map(str.strip, lines[at + 2 :])) == words and max(map(len, lines)) <= 80
+
+
+def test_a_job_that_never_starts_is_told_with_the_mend(grid: Grid, monkeypatch: pytest.MonkeyPatch) -> None:
+    slurm.keep(grid.store.root, slurm.Submission("mine", {"caches": "9", "training": "10"}))
+    queued(monkeypatch, job9={"PENDING (PartitionConfig)": 1}, job10={"PENDING (Dependency)": 1})
+    told = [line.strip() for line in watch.page(grid.look())]
+    at = told.index("9 (caches): 1 PENDING (PartitionConfig)")
+    assert told[at + 1].startswith("will not start: `harness cancel`")
+    assert told[-1] == "10 (training): 1 PENDING (Dependency)"
+
+
+def test_what_is_left_to_wait_for_is_told(grid: Grid, monkeypatch: pytest.MonkeyPatch) -> None:
+    slurm.keep(grid.store.root, slurm.Submission("mine", {"training": "10"}))
+    queued(monkeypatch)
+    assert watch.page(grid.look())[2] == "time left: unknown until an epoch is done; `harness run` goes on"
+    queued(monkeypatch, job10={"PENDING (Priority)": 1})
+    assert watch.page(grid.look())[2] == "time left: unknown until an epoch is done; no job trains yet"
+    for row in grid.rows:
+        grid.end(row["run_id"])
+    assert watch.page(grid.look())[2] == "no run is left to train; the leaderboard may still be written"
 
 
 def test_a_queue_that_does_not_answer_is_told_and_the_last_jobs_stay(

@@ -76,6 +76,27 @@ def test_an_unfinished_run_says_how_far_it_came(tmp_path):
     assert "unfinished, 3 epochs stored" in text(saved(tmp_path, {}))
 
 
+def test_an_unfinished_run_is_drawn_by_the_metric_that_chooses_its_epoch(tmp_path):
+    record = saved(tmp_path, {})
+    write_lines(record.folder / "history.jsonl", [{"epoch": 0, "val": {"war": 0.5, "uar": 0.25}}])
+    page = text(record)
+    assert "curves over 1 epoch (" in page and "val war  ▁  0.5 → 0.5" in page  # CAER's own
+    write_json(record.folder / "spec.json", {**SPEC, "train": {**SPEC["train"], "metric": "uar"}})
+    record = Store(tmp_path).find(record.run_id)
+    assert "val uar  ▁  0.25 → 0.25" in text(record)
+
+
+@pytest.mark.parametrize("damaged", [{}, {"severity": "error"}, {**ALARM, "message": 5}, {**ALARM, "epoch": "two"}])
+def test_an_alarm_that_lacks_what_alarms_have_is_told_as_one(tmp_path, damaged):
+    record = saved(tmp_path, {**DONE, "errors": 1})
+    write_lines(record.folder / "alarms.jsonl", [ALARM, damaged])
+    page = text(record)
+    assert "alarms: 2" in page and "error flat-target, epoch 2" in page
+    assert "error alarms.jsonl, before training: alarm 2 lacks" in page
+    assert record.errors() == ["flat-target", "alarms.jsonl"]
+    assert json.loads(json.dumps(as_json(record)))["alarms"][0] == ALARM
+
+
 def test_the_page_repeats_and_verifies_the_run_from_the_store_that_it_is_in(tmp_path, monkeypatch):
     record = saved(tmp_path / "my runs", DONE)
     page = text(record)

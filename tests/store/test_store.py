@@ -96,6 +96,16 @@ def test_a_file_in_pieces_is_whole_or_not_there(tmp_path: Path) -> None:
     assert (tmp_path / "a").read_bytes() == b"onetwo"
 
 
+def test_a_piece_that_can_not_be_made_is_not_told_as_a_file_that_can_not_be_written(tmp_path: Path) -> None:
+    def pieces() -> Iterator[bytes]:
+        yield b"one"
+        yield (tmp_path / "gone").read_bytes()
+
+    with pytest.raises(FileNotFoundError, match="gone"):
+        write_chunks(tmp_path / "a", pieces())
+    assert not list(tmp_path.iterdir())
+
+
 def test_missing_lines_are_no_lines(tmp_path: Path) -> None:
     assert read_lines(tmp_path / "none.jsonl") == []
 

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import pytest
 import torch
@@ -17,7 +17,7 @@ from harness import files, plugins, signals
 from harness.protocol import Train
 from harness.training import loop, retry
 from harness.training.checkpoint import Keeper
-from harness.training.writing import Lost
+from harness.training.writing import Lost, Writer
 
 TRAIN = Train(epochs=2, batch_size=8, schedule="cosine", accumulation=2)
 STEPS = 3  # of an epoch: 23 clips in batches of 8
@@ -240,6 +240,24 @@ def test_a_full_disk_costs_checkpoints_and_not_the_run(tmp_path, monkeypatch):
     assert "No space left on device" in viewer.notes[0]
 
 
+def test_a_save_that_fails_when_told_to_stop_is_said_however_many_failed_before(tmp_path, monkeypatch):
+    def full(path, data):
+        raise OSError(28, "No space left on device", str(path))
+
+    class Told(Until):
+        def step(self, epoch, live):
+            super().step(epoch, live)
+            if self.left == 0:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(files, "write_chunks", full)
+    viewer = Told(3)
+    with listening(), pytest.raises(KeyboardInterrupt), signals.patiently():
+        run("prompt", tmp_path, viewer)
+    assert len(viewer.notes) == 2
+    assert "training goes on" in viewer.notes[0] and "since the last one is lost" in viewer.notes[1]
+
+
 def test_saving_takes_a_small_share_of_the_time(tmp_path, monkeypatch):
     keeper = Keeper(tmp_path, Accelerator(cpu=True), 0.01, {}, print)
     clock = itertools.count(step=0.004)
@@ -273,16 +291,37 @@ def test_who_has_lost_the_run_writes_no_checkpoint(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_second_try_that_is_cut_off_goes_on_as_such(tmp_path):
-    assert retry.begun(tmp_path, TRAIN) == (None, TRAIN)
+def second_try(folder):
+    """Notes one, with smaller micro-batches, as the process that holds the run does."""
     told, smaller = retry.of(MemoryError(), TRAIN)
-    retry.begin(tmp_path, told, smaller)
+    Writer(folder, lambda: nullcontext(True), writes=True).retry(retry.note(told, smaller))
     assert smaller.accumulation == 4
-    assert retry.begun(tmp_path, TRAIN) == (told, smaller)
-    keeper = Keeper(tmp_path, Accelerator(cpu=True), 0.0, {}, print)
+    return told, smaller
+
+
+def test_a_second_try_that_is_cut_off_goes_on_as_such(tmp_path):
+    assert retry.begun(tmp_path, TRAIN, print) == (None, TRAIN)
+    noted, said = second_try(tmp_path), list[str]()
+    assert retry.begun(tmp_path, TRAIN, said.append) == noted and not said
+    keeper = Keeper(tmp_path / "checkpoint", Accelerator(cpu=True), 0.0, {}, print)
     assert keeper.find() is None, "it is no checkpoint"
     keeper.clear()
-    assert retry.begun(tmp_path, TRAIN) == (None, TRAIN)
+    assert retry.begun(tmp_path, TRAIN, print) == (None, TRAIN)
+
+
+@pytest.mark.parametrize("text", ['{"retried": {"wh', "{}", '{"retried": {"why": "", "how": ""}, "accumulation": 0}'])
+def test_a_damaged_note_of_a_second_try_is_told_and_the_run_begins_as_at_first(text, tmp_path):
+    second_try(tmp_path)
+    (tmp_path / retry.FILE).write_text(text)
+    said = list[str]()
+    assert retry.begun(tmp_path, TRAIN, said.append) == (None, TRAIN)
+    assert len(said) == 1 and str(tmp_path / retry.FILE) in said[0]
+
+
+def test_who_has_lost_the_run_notes_no_second_try(tmp_path):
+    with pytest.raises(Lost):
+        Writer(tmp_path, lambda: nullcontext(False), writes=True).retry({})
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_process_that_can_not_be_interrupted_is_ended():

@@ -44,7 +44,7 @@ def test_the_launcher_shows_with_what_it_asked_for(monkeypatch):
     assert told()["launcher"]["name"] == "torchrun"
     monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "no")
     monkeypatch.setenv("HARNESS_WORKERS", "2")
-    assert told()["launcher"] == {"name": "accelerate", "mixed_precision": "no", "workers": 2}
+    assert told()["launcher"] == {"name": "accelerate", "mixed_precision": "no", "workers_at_most": 2}
 
 
 def test_it_names_no_host_no_user_and_no_path():

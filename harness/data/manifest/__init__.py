@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import io
 import json
-import math
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,11 +22,13 @@ from harness import __version__
 from harness.data.clips import Box, Clip
 from harness.errors import BadInput
 from harness.files import write_bytes
+from harness.words import storage
 
 if TYPE_CHECKING:
     from harness.data.probe import Probe
 
 FORMAT = 1
+MOST = 2**28  # bytes, unpacked: those of a million clips; a small file from elsewhere could unpack to any size
 SAMPLED = "the decoded pixels of the first, the middle and the last frame"  # what `content` is a hash of
 
 Split = str | dict[str, str]  # in a set with folds: the split by fold
@@ -180,13 +180,15 @@ def _hash(dataset: str, classes: Sequence[str], entries: Iterable[Entry]) -> str
 def _lines_of(path: Path) -> Iterator[str]:
     """The lines of a plain or compressed file."""
     try:
-        data = path.read_bytes()
-        if data[:2] == b"\x1f\x8b":
-            data = gzip.GzipFile(fileobj=io.BytesIO(data)).read()
+        with path.open("rb") as file:
+            packed = file.peek(2)[:2] == b"\x1f\x8b"
+            data = (gzip.GzipFile(fileobj=file) if packed else file).read(MOST + 1)
     except OSError as error:
         raise BadInput(str(path), f"can't be read: {error.strerror or error}", "give a manifest file") from error
     except (EOFError, zlib.error, MemoryError) as error:
         raise BadInput(str(path), f"can't be unpacked: {error}", _AGAIN) from error
+    if len(data) > MOST:
+        raise BadInput(str(path), f"holds over {storage(MOST)}, which no manifest does", "give a manifest file")
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
@@ -242,7 +244,7 @@ def _whole(value: Any, key: str, most: int = 2**53) -> int:
 
 
 def _number(value: Any, key: str) -> float:
-    if type(value) not in (int, float) or not math.isfinite(value) or abs(value) > 2**53:
+    if type(value) not in (int, float) or not abs(value) <= 2**53:  # NaN is neither above nor below
         raise ValueError(f"{key} is {value!r:.40}, not a number")
     return float(value)
 

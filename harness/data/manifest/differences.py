@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from harness.data.manifest import Entry, Manifest
-from harness.words import SHOWN
+from harness.words import SHOWN, plural
 
 NEAR = 9  # of 64 bits: measured on renderings encoded again, at half and at double size (median 3, largest 9)
 GROUPS = 4  # ways of differing that are told one by one
@@ -58,9 +58,11 @@ def compare(a: Manifest, b: Manifest) -> Comparison:
     differences += _alone("A", [entry for id, entry in in_a.items() if id not in in_b])
     differences += _alone("B", [entry for id, entry in in_b.items() if id not in in_a])
     differences += _labels(a, b, pairs)
-    for check in (_splits, _frames, _sizes, _durations, _faces, _bodies):
-        differences += check(pairs)
-    groups = _pictures(pairs) if a.sampled == b.sampled else {}
+    seen = [(x, y) for x, y in pairs if bool(x.content) == bool(y.content)]  # else one has no frames, size, length
+    differences += [*_splits(pairs), *_frames(seen), *_sizes(seen), *_durations(seen), *_faces(pairs), *_bodies(pairs)]
+    groups = _pictures(pairs)
+    if a.sampled != b.sampled:
+        groups = {kind: ids for kind, ids in groups.items() if kind == BROKEN}
     differences += [Difference(kind, SEEN[kind], len(ids), ids[:SHOWN]) for kind, ids in groups.items() if kind in SEEN]
     pictures = {kind: len(ids) for kind, ids in groups.items()}
     return Comparison(a, b, len(pairs), pictures, differences)
@@ -70,7 +72,7 @@ def text(comparison: Comparison) -> str:
     """The comparison for people."""
     a, b = comparison.a, comparison.b
     lines = [f"{side}: {m.dataset}, {len(m.entries):,} clips, {m.hash}" for side, m in (("A", a), ("B", b))]
-    lines.append(f"in both: {_clips(comparison.common)}")
+    lines.append(f"in both: {plural(comparison.common, 'clip')}")
     if comparison.pictures:
         seen = ", ".join(f"{count:,} {kind}" for kind, count in comparison.pictures.items())
         lines.append(f"pictures: {seen}")
@@ -78,9 +80,9 @@ def text(comparison: Comparison) -> str:
         return "\n".join([*lines, "", "no differences"])
     lines.append("")
     for difference in comparison.differences:
-        count = f"{difference.count:,}" if difference.count else ""
-        lines.append(f"{count:>9}  {difference.kind}: {difference.message}")
-        lines += [f"{'':>9}    {example}" for example in difference.examples]
+        count = plural(difference.count, "clip") if difference.count else ""
+        lines.append(f"{count:>13}  {difference.kind}: {difference.message}")
+        lines += [f"{'':>13}    {example}" for example in difference.examples]
     return "\n".join(lines)
 
 
@@ -242,10 +244,6 @@ def bits(one: str, other: str) -> int:
 
 
 # --- grouping ---------------------------------------------------------------------------------------------------
-
-
-def _clips(count: int) -> str:
-    return f"{count:,} clip" + ("" if count == 1 else "s")
 
 
 def _grouped(

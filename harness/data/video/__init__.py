@@ -1,4 +1,4 @@
-"""From a clip on disk to two streams of frames: decode, sample, crop, augment.
+"""From a clip on disk to two streams of frames: decode, sample, crop.
 
 `frames` picks frames from any medium, `films` decodes video files, `images` still pictures, and `streams` crops what
 the model sees. What can't be read raises `Unreadable`; nothing stands in for a video.

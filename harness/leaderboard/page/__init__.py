@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cache
 from html import escape
 from importlib import resources
 from string import Template
 
-from harness.leaderboard.ablation import ALL, Row
+from harness.leaderboard.ablation import ALL, Ablation
 from harness.leaderboard.board import Board
 from harness.leaderboard.markdown import plain
 from harness.leaderboard.page import data, verdict
@@ -29,10 +29,10 @@ from harness.leaderboard.wording import heading, primary
 SCRIPTS = ("tools.js", "tables.js", "charts.js", "run.js", "views.js", "start.js")
 
 
-def document(board: Board, rows: Sequence[Row], summary: Summary) -> Iterator[bytes]:
-    """The page, piece by piece. `rows` are the ablation's."""
+def document(board: Board, found: Ablation, summary: Summary) -> Iterator[bytes]:
+    """The page, piece by piece."""
     headings = {dataset: heading(board, dataset) for dataset in (*board.datasets, ALL)}
-    parts = sections(board, rows, summary, headings)
+    parts = sections(board, found.rows, summary, headings)
     style, script = _asset("style.css"), "\n".join(map(_asset, SCRIPTS))
     before, after = _asset("template.html").split("<!-- data -->\n")
     filled = Template(before).substitute(
@@ -46,7 +46,7 @@ def document(board: Board, rows: Sequence[Row], summary: Summary) -> Iterator[by
         sections=join(part.written() for part in parts),
     )
     yield filled.encode()
-    yield from data.blocks(board, rows, headings)
+    yield from data.blocks(board, found, headings)
     yield Template(after).substitute(script=script).encode()
 
 

@@ -7,22 +7,19 @@ import base64
 import numpy as np
 
 from harness.leaderboard.board import Board
-from harness.leaderboard.comparisons import comparisons
 from harness.leaderboard.markdown import plain
 from harness.leaderboard.weighing import Weigher, by_seed
 
 
-def behind(board: Board) -> dict[str, str]:
+def behind(board: Board, weigher: Weigher) -> dict[str, str]:
     """By the effect's name, over all data sets: the places among the board's runs of those behind it."""
-    asked = comparisons(board)
-    weigher = Weigher(board, asked)
     places = {(run.dataset, run.run_id): place for place, run in enumerate(board.runs)}
-    weighed = np.zeros((len(asked), len(board.runs)), bool)
+    weighed = np.zeros((len(weigher.comparisons), len(board.runs)), bool)
     for dataset in board.datasets:
         for _, runs in by_seed(board, dataset):
             here = [places[dataset, run.run_id] for run in runs]
             weighed[:, here] = weigher(runs, [True] * len(runs)).weights != 0
-    return {plain(a.name): _bits(row) for a, row in zip(asked, weighed, strict=True) if row.any()}
+    return {plain(a.name): _bits(row) for a, row in zip(weigher.comparisons, weighed, strict=True) if row.any()}
 
 
 def _bits(row: np.ndarray) -> str:

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from harness.leaderboard import predictions
 from harness.leaderboard.markdown import plain
-from harness.leaderboard.predictions import Predictions
 from harness.store import Store
+from harness.store.predictions import Predictions
 from harness.words import plural
 
 PICTURED = 24  # the hardest clips of a data set that are shown with a picture
@@ -91,12 +92,22 @@ def pictures(clips: Clips, dataset: str, stores: Sequence[Store]) -> tuple[dict[
         return {}, "There are no thumbnails in this store."
     wanted, found, unfit = clips.hardest(PICTURED), {}, 0
     for place in wanted:
-        paths = (store.thumbnail(dataset, clips.named(place)) for store in stores)
-        data = next((path.read_bytes() for path in paths if path.is_file()), None)
+        stored = (_stored(store.thumbnail(dataset, clips.named(place))) for store in stores)
+        data = next((data for data in stored if data is not None), None)
         if data is not None and data.startswith(_JPEG) and len(data) <= _LARGEST:
             found[place] = "data:image/jpeg;base64," + base64.b64encode(data).decode()
         unfit += data is not None and place not in found
     words = [f"Thumbnails of {len(found)} of the {plural(len(wanted), 'hardest clip')}."]
     if unfit:
-        words.append(f"{plural(unfit, 'file')} not shown: no JPEG, or larger than {_LARGEST // 1000} kB.")
+        words.append(f"{plural(unfit, 'file')} not shown: unreadable, no JPEG, or larger than {_LARGEST // 1000} kB.")
     return found, " ".join(words)
+
+
+def _stored(path: Path) -> bytes | None:
+    """A file's bytes: None where there is no file, none of them where it can't be read."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return b""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.leaderboard import predictions
-from harness.leaderboard.ablation import Row
+from harness.leaderboard.ablation import Ablation, Row
 from harness.leaderboard.board import Board, Run
 from harness.leaderboard.markdown import plain
 from harness.leaderboard.page import runs
@@ -24,29 +24,31 @@ from harness.leaderboard.page.behind import behind
 from harness.leaderboard.page.clips import Clips, pictures
 from harness.store import Store
 from harness.store.index import METRICS
+from harness.store.wording import BRIEFLY
 
 
-def blocks(board: Board, rows: Sequence[Row], headings: Mapping[str, str]) -> Iterator[bytes]:
+def blocks(board: Board, found: Ablation, headings: Mapping[str, str]) -> Iterator[bytes]:
     """The script blocks, piece by piece. `headings` name each data set and `all` as the page does."""
     detailed = len(board.runs) <= runs.MOST_DETAILED
-    yield from _block("board", [_as_json(_board(board, rows, headings, detailed))])
+    yield from _block("board", [_as_json(_board(board, found, headings, detailed))])
     shared, clips = runs.Pool(), {name: Clips(()) for name in board.datasets}
     if detailed:
         yield from _block("details", _details(board, shared, clips))
-    found = {plain(name): _clips(board, name, of) for name, of in clips.items() if of.classes or of.left_out}
-    yield from _block("clips", [_as_json(found)])
+    told = {plain(name): _clips(board, name, of) for name, of in clips.items() if of.classes or of.left_out}
+    yield from _block("clips", [_as_json(told)])
     yield from _block("shared", [_as_json(shared.values)])
 
 
-def _board(board: Board, rows: Sequence[Row], headings: Mapping[str, str], detailed: bool) -> dict[str, Any]:
+def _board(board: Board, found: Ablation, headings: Mapping[str, str], detailed: bool) -> dict[str, Any]:
     return {
         **runs.listed(board),
         "metrics": METRICS,
         "datasets": [{"name": plain(name), "heading": plain(headings[name])} for name in board.datasets],
         "all": plain(headings["all"]),
         "factors": [{"name": plain(f.name), "marks": list(map(plain, f.marks))} for f in board.factors],
-        "behind": behind(board),
-        "effects": [_effect(row) for row in rows],
+        "behind": behind(board, found.weigher),
+        "effects": [_effect(row) for row in found.rows],
+        "chosen": BRIEFLY,
         "detailed": detailed,
     }
 

@@ -13,9 +13,10 @@ from harness.leaderboard.board import Board
 from harness.leaderboard.comparisons import FACTOR, INTERACTION
 from harness.leaderboard.markdown import points
 from harness.leaderboard.page.markup import Markup, join, link, name, table, tag
-from harness.leaderboard.page.verdict import MEANING, span, to_runs
+from harness.leaderboard.page.verdict import span, titled, to_runs
 from harness.leaderboard.paired import class_of
 from harness.leaderboard.wording import over
+from harness.store.wording import MEANING
 
 _SIGNS = {"helps": "▲", "hurts": "▼", "can't tell": "○"}
 _WIDE, _HIGH = 160, 14  # of an interval's picture
@@ -29,7 +30,7 @@ def by_metric(board: Board, rows: Sequence[Row], headings: Mapping[str, str]) ->
     return join(parts)
 
 
-def interactions(rows: Sequence[Row], headings: Mapping[str, str]) -> Markup:
+def interactions(board: Board, rows: Sequence[Row], headings: Mapping[str, str]) -> Markup:
     """A heat map a metric and data set: how far one factor's effect is another where a second is on."""
     parts = []
     for metric in MEANING:
@@ -37,7 +38,7 @@ def interactions(rows: Sequence[Row], headings: Mapping[str, str]) -> Markup:
         if family:
             most = max(abs(row.effect.effect) for row in family)
             maps = [
-                _pairs(f"{headings[dataset]}: interactions, {MEANING[metric]}, points", of, most)
+                _pairs(board, f"{headings[dataset]}: interactions, {titled(metric)}, points", of, most)
                 for dataset in dict.fromkeys(row.dataset for row in family)
                 if (of := [row for row in family if row.dataset == dataset])
             ]
@@ -74,8 +75,8 @@ def _forest(board: Board, metric: str, family: Sequence[Row], headings: Mapping[
         ]
         for factor in dict.fromkeys(row.factor for row in family)
     ]
-    caption = f"Effect on {MEANING[metric]}; points of the test score, axis from {_axis(-reach)} to {_axis(reach)}"
-    return tag("div", table(caption, heads, lines, "forest"), data_metric=metric, data_title=MEANING[metric])
+    caption = f"Effect on {titled(metric)}; points of the test score, axis from {_axis(-reach)} to {_axis(reach)}"
+    return tag("div", table(caption, heads, lines, "forest"), data_metric=metric, data_title=titled(metric))
 
 
 def _asked(factor: str, family: Sequence[Row]) -> Markup:
@@ -95,7 +96,7 @@ def _cell(board: Board, row: Row | None, heading: str, reach: float) -> Markup:
     )  # fmt: skip
 
 
-def _pairs(caption: str, rows: Sequence[Row], most: float) -> Markup:
+def _pairs(board: Board, caption: str, rows: Sequence[Row], most: float) -> Markup:
     """Factors against factors. A pair stands once, above the diagonal; empty where it can't be estimated.
 
     Of pairs that are one contrast of the runs the first has the number, and the others say which that is.
@@ -106,7 +107,8 @@ def _pairs(caption: str, rows: Sequence[Row], most: float) -> Markup:
         cells[first, second] = _shaded(row, second, most)
         for sign, one, other in others:
             cells[one, other] = tag("td", name(f"= {sign}{first} × {second}"), role="cell", data_label=other)
-    names = list(dict.fromkeys(part for pair in zip(*cells, strict=True) for part in pair))
+    paired = {one for pair in cells for one in pair}
+    names = [one for one in board.contrasts if one in paired]
     lines = [
         [name(one), *(cells.get((one, other)) or _shaded(None, other, most) for other in names[1:])]
         for one in names[:-1]

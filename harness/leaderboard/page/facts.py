@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from harness.leaderboard.board import Board
 from harness.leaderboard.page.markup import Markup, join, link, name, table, tag
 from harness.leaderboard.summary import Summary
-from harness.leaderboard.wording import all_values
+from harness.leaderboard.wording import all_values, unread
 from harness.words import plural
 
 
@@ -38,8 +38,7 @@ def _left_out(board: Board, summary: Summary) -> Iterator[Markup]:
     if missing:
         yield tag("p", f"{plural(missing, 'run')} not finished yet.")
     if summary.unread:
-        yield tag("p", f"{plural(len(summary.unread), 'run')} without predictions that can be read: the intervals of "
-            "effects that use them carry the seeds alone, and they are in no effect on a single class.")  # fmt: skip
+        yield tag("p", unread(summary.unread))
     if board.dropped:
         rows = [[name(dropped["method"]), name(dropped["why"])] for dropped in board.dropped]
         yield table("Combinations that the grid dropped", ["Method", "Why"], rows)

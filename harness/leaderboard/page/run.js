@@ -1,6 +1,5 @@
 // One run: what it scored, how it got there, where it fails, and how to make it again.
 
-const SELECTED = { val: "best on validation clips", last: "the last one", oracle: "ORACLE: best on the test clips" };
 const MAKING = ["harness", "commit", "device", "python", "packages.torch", "precision", "deterministic"];
 const MADE_FROM = ["data.fingerprint", "data.manifest", "model.name", "model.weights", "protocol"];
 
@@ -30,7 +29,7 @@ const UNREAD = "This run has no predictions that can be used: no reliability dia
 const part = (title, ...inside) => element("section", null, element("h3", null, title), ...inside);
 
 function state(run, told) {
-  const how = SELECTED[run.selection] || run.selection;
+  const how = board.chosen[run.selection] || run.selection;
   const chosen = run.state === "done" && known(told.epoch) && `epoch ${told.epoch + 1} of ${told.epochs}, ${how}`;
   const took = told.seconds && `${short(told.seconds)} s`;
   const resumed = told.resumed && `cut off, and gone on with ${count(told.resumed, "time")}`;

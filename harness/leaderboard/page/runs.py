@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -18,8 +18,9 @@ import numpy as np
 from harness.errors import BadInput, headline
 from harness.leaderboard.board import Board, Run
 from harness.leaderboard.markdown import plain, without_folders
-from harness.scores import BINS
+from harness.scores import BINS, bins
 from harness.store import Record, repeat
+from harness.store.flat import leaves, thinned
 from harness.store.index import METRICS, RESULT, SPLITS, Entry, unpacked
 
 MOST_DETAILED = 2_000  # runs; a page of more has the table without curves and what else belongs to single runs
@@ -80,7 +81,7 @@ def detail(record: Record, entry: Entry, shared: Pool) -> dict[str, Any]:
     """
     spec, result = record.spec, record.result
     unread = [_sentence(f"{RESULT}: {what}") for _, name, what in unpacked(entry.raised) if name == RESULT]
-    history, alarms = (_rows_of(read, unread) for read in (record.history, record.alarms))
+    history, alarms = (_kept(read, [], unread) for read in (record.history, record.alarms))
     confusion = result.get("confusion", {}).get("test")
     if confusion and not all(type(count) is int for row in confusion for count in row):
         confusion = None
@@ -95,7 +96,7 @@ def detail(record: Record, entry: Entry, shared: Pool) -> dict[str, Any]:
         "classes": shared.place(result.get("classes", []), _names),
         "confusion": confusion,
         "settings": shared.place({key: value for key, value in spec.items() if key not in _ELSEWHERE}, _settings),
-        "environment": shared.place(_environment(record, unread), flat),
+        "environment": shared.place(_kept(record.environment, {}, unread), flat),
         "unread": unread,
         "notes": shared.place([note["message"] for note in result.get("counts", {}).get("notes", ())], _sentences),
         "repeat": plain(repeat.command(anywhere(spec))),
@@ -108,24 +109,15 @@ def detail(record: Record, entry: Entry, shared: Pool) -> dict[str, Any]:
     return {key: value for key, value in told.items() if value is not None and value != []}
 
 
-def _rows_of(read: Callable[[], list[dict[str, Any]]], unread: list[str]) -> list[dict[str, Any]]:
+def _kept(read: Callable[[], Any], instead: Any, unread: list[str]) -> Any:
     try:
         return read()
     except BadInput as error:
-        unread.append(_word(error))
-        return []
-
-
-def _environment(record: Record, unread: list[str]) -> dict[str, Any]:
-    try:
-        return record.environment()
-    except BadInput as error:
-        unread.append(_word(error))
-        return {}
-
-
-def _word(error: BadInput) -> str:
-    return _sentence(f"{PurePath(error.where).name}: {error.what}")
+        where, what = error.where, error.what
+    except OSError as error:
+        where, what = str(error.filename), str(error.strerror)
+    unread.append(_sentence(f"{PurePath(where).name}: {what}"))
+    return instead
 
 
 _ELSEWHERE = ("dataset", "method", "seed", "schema")  # of a spec: what the run's heading says
@@ -136,8 +128,8 @@ def curves(history: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
     A number that never changes is given once.
     """
-    shown = _thinned(len(history))
-    rows = [dict(_numbers(history[place])) for place in shown]
+    shown = thinned(len(history), MOST_POINTS)
+    rows = [_numbers(history[place]) for place in shown]
     found: dict[str, Any] = {}
     for name in sorted({name for row in rows for name in row}):
         values = [rounded(row.get(name)) for row in rows]
@@ -152,9 +144,9 @@ def reliability(probabilities: np.ndarray, labels: np.ndarray) -> list[list[floa
     The bins are those of the expected calibration error.
     """
     confidence, right = probabilities.max(1), probabilities.argmax(1) == labels
-    bins = np.clip((confidence * BINS).astype(int), 0, BINS - 1)
-    counts = np.bincount(bins, minlength=BINS)
-    sure, good = np.bincount(bins, confidence, minlength=BINS), np.bincount(bins, right, minlength=BINS)
+    bin_of = bins(confidence)
+    counts = np.bincount(bin_of, minlength=BINS)
+    sure, good = np.bincount(bin_of, confidence, minlength=BINS), np.bincount(bin_of, right, minlength=BINS)
     return [
         [place, int(n), rounded(float(sure[place] / n)), rounded(float(good[place] / n))]
         for place, n in enumerate(counts)
@@ -171,16 +163,10 @@ def worst(probabilities: np.ndarray, labels: np.ndarray, places: np.ndarray) -> 
     return [[int(places[clip]), int(taken[clip]), rounded(float(own[clip]))] for clip in order]
 
 
-def flat(values: Mapping[str, Any], before: str = "") -> dict[str, str]:
-    """Nested settings as `{"train.epochs": "20", …}`, in the order of their names."""
-    found: dict[str, str] = {}
-    for key in sorted(values):
-        value, name = values[key], f"{before}{key}"
-        if isinstance(value, dict):
-            found |= flat(value, f"{name}.")
-        else:
-            found[plain(name)] = _sentence(value if isinstance(value, str) else json.dumps(value, sort_keys=True))
-    return found
+def flat(values: Mapping[str, Any]) -> dict[str, str]:
+    """Nested settings as `{"train.epochs": "20", …}`."""
+    texts = ((name, v if isinstance(v, str) else json.dumps(v, sort_keys=True)) for name, v in leaves(values))
+    return {plain(name): _sentence(text) for name, text in texts}
 
 
 def anywhere(value: Any) -> Any:
@@ -207,29 +193,18 @@ def _state(run: Run) -> str:
 def _alarm(alarm: Mapping[str, Any]) -> dict[str, Any]:
     evidence = json.dumps(alarm["evidence"], sort_keys=True, ensure_ascii=False) if alarm.get("evidence") else ""
     told = {
-        "severity": plain(str(alarm.get("severity", "unknown"))),
-        "sentinel": plain(str(alarm.get("sentinel", "unknown"))),
+        "severity": plain(alarm["severity"]),
+        "sentinel": plain(alarm["sentinel"]),
         "epoch": alarm.get("epoch"),
-        "message": _sentence(str(alarm.get("message", "Its message is not stored."))),
-        "mend": _sentence(alarm.get("mend") or ""),
+        "message": _sentence(alarm["message"]),
+        "mend": _sentence(str(alarm.get("mend") or "")),
         "evidence": _sentence(evidence if len(evidence) <= _EVIDENCE else evidence[: _EVIDENCE - 1] + "…"),
     }
     return {key: value for key, value in told.items() if value not in (None, "")}
 
 
-def _numbers(row: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, float]]:
-    for key, value in row.items():
-        if isinstance(value, dict):
-            yield from _numbers(value, f"{before}{key} ")
-        elif type(value) in (int, float) and before + key not in _NOT_CURVES:
-            yield before + key, value
-
-
-def _thinned(epochs: int) -> list[int]:
-    """Evenly spaced epochs, the first and the last among them; all where there are few."""
-    if epochs <= MOST_POINTS:
-        return list(range(epochs))
-    return [round(i * (epochs - 1) / (MOST_POINTS - 1)) for i in range(MOST_POINTS)]
+def _numbers(row: Mapping[str, Any]) -> dict[str, float]:
+    return {n: v for n, v in leaves(row, " ") if type(v) in (int, float) and n not in _NOT_CURVES}
 
 
 def _settings(spec: Mapping[str, Any]) -> dict[str, str]:

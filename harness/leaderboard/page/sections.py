@@ -41,7 +41,9 @@ class Section(NamedTuple):
 def sections(board: Board, rows: Sequence[Row], summary: Summary, headings: Mapping[str, str]) -> list[Section]:
     found = [
         Section("answer", "Answer", "The answer", join(_answer(board, rows, summary, headings))),
-        Section("interactions", "Interactions", "Do the factors depend on each other?", _interactions(rows, headings)),
+        Section(
+            "interactions", "Interactions", "Do the factors depend on each other?", _interactions(board, rows, headings)
+        ),
         Section("classes", "Classes", "Which classes gain and which lose", effects.per_class(rows, headings)),
         Section(
             "effects",
@@ -70,8 +72,8 @@ def _answer(board: Board, rows: Sequence[Row], summary: Summary, headings: Mappi
         yield tag("details", tag("summary", "The design"), tag("ul", lines), open=bool(confounded(board)))
 
 
-def _interactions(rows: Sequence[Row], headings: Mapping[str, str]) -> Markup:
-    maps = effects.interactions(rows, headings)
+def _interactions(board: Board, rows: Sequence[Row], headings: Mapping[str, str]) -> Markup:
+    maps = effects.interactions(board, rows, headings)
     return join([tag("p", _INTERACTION, class_="note"), maps]) if maps else Markup()
 
 

@@ -6,17 +6,18 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from harness.leaderboard.ablation import ALL
 from harness.leaderboard.page.markup import Markup, join, listed, name, table, tag
-from harness.leaderboard.page.verdict import MEANING
+from harness.leaderboard.page.verdict import titled
 from harness.leaderboard.published import Published
 from harness.leaderboard.summary import Standings, Summary
+from harness.leaderboard.wording import NO_BASELINE
 from harness.statistics import Estimate, Ranks, Split
+from harness.store.wording import percent
 from harness.words import plural
 
 _NOT_OURS = (
     "As printed in papers. Another choice of the epoch, another copy of the data and a single seed each make another "
     "number, so none of these is held against ours."
 )
-_NO_BASELINE = "The baseline isn't among them: not all of its runs are there, so no method is held against it."
 
 
 def methods(summary: Summary, headings: Mapping[str, str]) -> Markup:
@@ -54,7 +55,7 @@ def variance(summary: Summary, headings: Mapping[str, str]) -> Markup:
         kinds = list(dict.fromkeys(kind for split in splits.values() for kind in split.parts))
         header = ["Over", *kinds, "standard deviation for the draw of clips, points"]
         rows = [[name(headings[dataset]), *_shares(split, kinds)] for dataset, split in splits.items()]
-        caption = f"What {MEANING[metric].partition(':')[0]} varies with: shares of its variance"
+        caption = f"What {metric.upper()} varies with: shares of its variance"
         parts.append(tag("div", table(caption, header, rows), data_metric=metric))
     return join(parts)
 
@@ -78,10 +79,10 @@ def _standings(metric: str, standings: Standings, heading: str) -> list[Markup]:
         ]
         for place, one in enumerate(standings.methods)
     ]
-    caption = name(f"{heading}: {MEANING[metric]}; over all data sets and seeds, with 95 % intervals")
+    caption = name(f"{heading}: {titled(metric)}; over all data sets and seeds, with 95 % intervals")
     return [
         table(caption, header, rows, "wide"),
-        *([] if baseline else [tag("p", _NO_BASELINE, class_="note")]),
+        *([] if baseline else [tag("p", NO_BASELINE, class_="note")]),
         *([tag("p", " ".join(_ranked(ranks)), class_="note")] if ranks else []),
     ]
 
@@ -112,10 +113,7 @@ def _shares(split: Split, kinds: Sequence[str]) -> Iterator[str]:
 def _published(dataset: str, rows: Sequence[Published]) -> Markup:
     header = ["Method", "UAR, %", "WAR, %", "Source", "Epoch chosen", "Seeds"]
     cells = [
-        [name(row.method), _printed(row.uar), _printed(row.war), row.source, row.selection, row.seeds] for row in rows
+        [name(row.method), percent(row.uar, 2), percent(row.war, 2), row.source, row.selection, row.seeds]
+        for row in rows
     ]
     return table(tag("span", "Published on the real ", name(dataset)), header, cells)
-
-
-def _printed(score: float | None) -> str:
-    return "–" if score is None else f"{100 * score:.2f}"

@@ -14,21 +14,11 @@ from harness.leaderboard.comparisons import FACTOR
 from harness.leaderboard.markdown import points
 from harness.leaderboard.page.markup import Markup, join, link, listed, name, tag
 from harness.leaderboard.summary import WHOLE, until_in_words
-from harness.leaderboard.wording import MINIATURE, all_values, nothing_compared, primary, selections
+from harness.leaderboard.wording import MINIATURE, nothing_compared, primary, selections, smoke_tests
 from harness.statistics import LEVEL
+from harness.store.wording import MEANING, chosen
 from harness.words import plural
 
-MEANING = {
-    "war": "WAR: share of clips that are right",
-    "uar": "UAR: mean recall of the classes",
-    "f1": "F1: mean over the classes",
-    "ece": "ECE: calibration error, where less is better",
-}
-_SELECTION = {
-    "val": "In every run the epoch was chosen on validation clips; the test clips were read once, at that epoch.",
-    "last": "The last epoch of a run is reported; no clips chose it.",
-    "oracle": "ORACLE: the epoch was chosen on the test clips themselves, so every score is too high.",
-}
 _HOW_SURE = (
     f"How sure: with {100 * LEVEL:.0f} % confidence the true effect lies between the two numbers of points in "
     "brackets. “Helps” and “hurts” hold after correction for the number of effects that were looked at; “can't tell” "
@@ -47,9 +37,10 @@ def opening(board: Board, headings: Mapping[str, str]) -> Markup:
     seeds = plural(len({run.seed for run in board.runs}), "seed")
     sets = [name(headings[dataset]) for dataset in board.datasets]
     state = f"{len(board.done):,} of {plural(len(board.runs), 'run')} {'is' if len(board.runs) == 1 else 'are'} done."
-    chosen = [_SELECTION.get(kind, f"Epochs were chosen by {kind}.") for kind in selections(board.done)]
     size = [f"{methods} × {plural(len(sets), 'data set')} (", *listed(sets), f") × {seeds}; {state} "]
-    return join([*map(_warning, _warnings(board)), tag("p", asked, size, " ".join(chosen))])
+    return join(
+        [*map(_warning, _warnings(board)), tag("p", asked, size, " ".join(map(chosen, selections(board.done))))]
+    )
 
 
 def answer(
@@ -104,6 +95,10 @@ def span(row: Row) -> str:
     return f"{points(low)} to {points(high)}" + "°" * row.effect.of_seeds_alone
 
 
+def titled(metric: str) -> str:
+    return f"{metric.upper()}: {MEANING[metric]}"
+
+
 def to_runs(row: Row) -> dict[str, str]:
     """Where the runs behind an effect are shown."""
     return {"behind": row.factor} | ({} if row.dataset == ALL else {"dataset": row.dataset})
@@ -111,8 +106,7 @@ def to_runs(row: Row) -> dict[str, str]:
 
 def _over_all(family: Sequence[Row], metric: str) -> str:
     words = Counter(row.word for row in family)
-    title, _, meaning = MEANING[metric].partition(": ")
-    of = f"Of {plural(len(family), 'effect')} on {title} ({meaning})"
+    of = f"Of {plural(len(family), 'effect')} on {metric.upper()} ({MEANING[metric]})"
     told = [f"{words[word]} {verb}" for word, verb in (("helps", "help"), ("hurts", "hurt")) if words[word]]
     if not told:
         return f"{of}, none can be told from nothing with these runs."
@@ -124,8 +118,8 @@ def _warnings(board: Board) -> Iterator[str]:
     small = ", ".join(dataset for dataset in board.datasets if dataset in board.miniatures)
     if small:
         yield f"Rendered miniatures: {small}. " + MINIATURE.format(names=small)
-    if (limit := all_values(board.done, "train.limit")) not in ("", "0"):
-        yield f"Smoke test: trained on at most {limit} clips a class. The scores mean nothing."
+    if told := smoke_tests(board):
+        yield " ".join(told)
     wrong = sum(bool(run.entry and run.entry.errors) for run in board.done)
     if wrong:
         yield f"{plural(wrong, 'finished run')} raised errors: their scores don't mean what the tables say."
@@ -134,7 +128,8 @@ def _warnings(board: Board) -> Iterator[str]:
             which = "; ".join(f"{key}: {' or '.join(values)}" for key, values in differing.items())
             yield f"The runs on {dataset} disagree in their settings or data ({which}); such runs are not compared."
     if board.disputed:
-        yield f"{plural(len(board.disputed), 'run')} stand in several stores with different results."
+        stand = "stands" if len(board.disputed) == 1 else "stand"
+        yield f"{plural(len(board.disputed), 'run')} {stand} in several stores with different results."
 
 
 def _warning(text: str) -> Markup:

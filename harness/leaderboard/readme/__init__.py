@@ -7,9 +7,9 @@ noisy numbers is not the best method.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
-from harness.leaderboard.ablation import Row
+from harness.leaderboard.ablation import Ablation
 from harness.leaderboard.board import Board
 from harness.leaderboard.readme.circumstances import alarms, data, left_out, protocol, repeat
 from harness.leaderboard.readme.effects import effects
@@ -18,11 +18,11 @@ from harness.leaderboard.readme.scores import methods, others, scores, variance
 from harness.leaderboard.summary import Summary
 
 
-def page(board: Board, rows: Sequence[Row], found: Summary, figures: Collection[str]) -> str:
-    """README.md. `rows` are the ablation's; `figures` are the paths of the pictures that there are, from the page."""
+def page(board: Board, asked: Ablation, found: Summary, figures: Collection[str]) -> str:
+    """README.md. `figures` are the paths of the pictures that there are, from the page."""
     parts = [
-        *opening(board, rows, found),
-        *effects(board, rows, figures),
+        *opening(board, asked, found),
+        *effects(board, asked.rows, figures),
         *scores(board),
         *methods(board, found, figures),
         *variance(board, found),

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from harness.leaderboard.board import Board, Run
 from harness.leaderboard.markdown import escape, fenced, table, without_folders
 from harness.leaderboard.summary import Summary
-from harness.leaderboard.wording import all_values
+from harness.leaderboard.wording import all_values, unread
 from harness.settings import spell
 from harness.store.index import unpacked
 from harness.words import plural, some
@@ -25,11 +25,7 @@ def left_out(board: Board, found: Summary) -> Iterator[str]:
     if missing:
         yield f"{plural(missing, 'run')} not finished yet."
     if found.unread:
-        names = escape(some(sorted(found.unread)))
-        yield (
-            f"{plural(len(found.unread), 'run')} without predictions that can be read ({names}): the intervals of "
-            "effects that use them carry the seeds alone, and they are in no effect on a single class."
-        )
+        yield unread(found.unread, f" ({escape(some(sorted(found.unread)))})")
     if failed:
         yield f"{plural(len(failed), 'run')} failed:"
         yield from _failures(failed)

@@ -12,10 +12,11 @@ from harness.leaderboard.markdown import escape, points, table
 from harness.leaderboard.paired import class_of
 from harness.leaderboard.summary import until_in_words
 from harness.leaderboard.wording import SHOWN, averaged, carried, confounded, heading, label, nothing_compared, over
+from harness.store.wording import MEANING
 from harness.words import plural
 
 _HOW_ABLATED = (
-    "Points of the test score (WAR: share of clips that are right; UAR: mean recall of the classes), with the 95 % "
+    "Points of the test score ({meaning}), with the 95 % "
     "interval. Averaged are {averaged}; the means are tested over seeds. *helps* and *hurts* hold after Holm's "
     "correction for the number of effects in the table (the intervals are not corrected, so one that excludes 0 may "
     "still be *can't tell*). No interval: one seed, or seeds without spread."
@@ -41,7 +42,8 @@ def effects(board: Board, rows: Sequence[Row], figures: Collection[str]) -> Iter
         yield nothing_compared(board)
         return
     parts = carried(rows)
-    yield f"{_HOW_ABLATED.format(averaged=escape(averaged(board)))} {_CARRIED[parts]}"
+    meaning = "; ".join(f"{metric.upper()}: {MEANING[metric]}" for metric in SHOWN)
+    yield f"{_HOW_ABLATED.format(meaning=meaning, averaged=escape(averaged(board)))} {_CARRIED[parts]}"
     if told := until_in_words(board, rows):
         yield told
     mixed = parts == "mixed"
@@ -49,8 +51,7 @@ def effects(board: Board, rows: Sequence[Row], figures: Collection[str]) -> Iter
         family = [row for row in rows if row.family == (FACTOR, metric)]
         if family:
             yield _table(board, metric, family, mixed)
-    names = [name for factor in board.factors for _, name in factor.contrasts]
-    alone = [escape(name) for name in names if name not in {row.factor for row in rows}]
+    alone = [escape(name) for name in board.contrasts if name not in {row.factor for row in rows}]
     if alone:
         yield f"Without any pair{' or whole fraction' * bool(confounded(board))}: {', '.join(alone)}."
     if EFFECTS in figures:

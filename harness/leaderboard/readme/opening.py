@@ -5,37 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from harness.grid import design
-from harness.leaderboard.ablation import ALL, Row
+from harness.leaderboard.ablation import ALL, Ablation, Row
 from harness.leaderboard.board import Board
-from harness.leaderboard.comparisons import FACTOR, comparisons
-from harness.leaderboard.markdown import escape, points, table
+from harness.leaderboard.comparisons import FACTOR
+from harness.leaderboard.markdown import escape, how_chosen, points, table
 from harness.leaderboard.summary import WHOLE, Summary
-from harness.leaderboard.wording import MINIATURE, all_values, heading, primary, selections
+from harness.leaderboard.wording import MINIATURE, heading, primary, selections, smoke_tests
 from harness.words import plural
 
-_SELECTION = {
-    "val": "The epoch was chosen on `val`; `test` was read once, at that epoch.",
-    "last": "The last epoch is reported; no split chose it.",
-    "oracle": "**Oracle selection: the epoch was chosen on `test` itself, so every score is too high.**",
-}
 
-
-def opening(board: Board, rows: Sequence[Row], found: Summary) -> Iterator[str]:
+def opening(board: Board, asked: Ablation, found: Summary) -> Iterator[str]:
     yield f"# {escape(board.title)}"
     methods = len({run.method for run in board.runs})
     size = f"{plural(methods, 'method')} × {plural(len(board.datasets), 'data set')}"
     seeds = plural(len({run.seed for run in board.runs}), "seed")
     verb = "is" if len(board.runs) == 1 else "are"
     state = f"{len(board.done):,} of {plural(len(board.runs), 'run')} {verb} done"
-    words = " ".join(_SELECTION.get(kind, escape(kind)) for kind in selections(board.done))
+    words = " ".join(map(how_chosen, selections(board.done)))
     yield f"{size} × {seeds}: {state}. {words} Scores are percent, mean ± standard deviation over seeds."
     yield from _warnings(board)
     if board.factors:
-        asked = comparisons(board)
-        yield table(
-            ["factor", "what is compared"], [[escape(c.name), escape(c.said)] for c in asked if c.kind == FACTOR]
-        )
-        yield "\n".join(f"- {line}" for line in _answer(board, rows, found))
+        single = [each for each in asked.weigher.comparisons if each.kind == FACTOR]
+        yield table(["factor", "what is compared"], [[escape(each.name), escape(each.said)] for each in single])
+        yield "\n".join(f"- {line}" for line in _answer(board, asked.rows, found))
     if board.baseline:
         yield f"{'The baseline' if board.factors else 'The one method'} is {escape(board.baseline)}."
     if board.design and board.factors:
@@ -46,8 +38,8 @@ def _warnings(board: Board) -> Iterator[str]:
     small = ", ".join(escape(name) for name in board.datasets if name in board.miniatures)
     if small:
         yield f"> **Rendered miniatures: {small}.** {MINIATURE.format(names=small)}"
-    if (limit := all_values(board.done, "train.limit")) not in ("", "0"):
-        yield f"> **Smoke test: trained on at most {escape(limit)} clips a class.** The scores mean nothing."
+    if told := smoke_tests(board):
+        yield f"> **{told[0]}** {told[1]}"
     if board.disputed:
         names = escape(", ".join(board.disputed))
         yield f"> **The results of {names} differ between stores:** the first store that was given counts."

@@ -9,8 +9,9 @@ from harness.leaderboard.board import Board, Run
 from harness.leaderboard.figures import MOST_RANKED, RANKS
 from harness.leaderboard.markdown import escape, spread, table
 from harness.leaderboard.summary import Standings, Summary
-from harness.leaderboard.wording import SHOWN, heading, primary
+from harness.leaderboard.wording import NO_BASELINE, SHOWN, heading, primary
 from harness.statistics import Estimate, Ranks, Split, sure
+from harness.store.wording import percent
 from harness.words import plural, some
 
 _HOW_STANDING = (
@@ -95,7 +96,7 @@ def methods(board: Board, found: Summary, figures: Collection[str]) -> Iterator[
         yield _HOW_STANDING.format(methods=plural(count, "method"), sets=sizes[0], seeds=sizes[1])
         yield _standing_table(board, found)
         if count > 1 and all(one.better is None for each in found.standings.values() for one in each.methods):
-            yield "The baseline isn't among them: not all of its runs are there, so no method is held against it."
+            yield NO_BASELINE
         yield from _ranks_in_words(found.standings)
     if RANKS in figures:
         yield f"![Average ranks of the methods; a bar joins those that can't be told apart]({RANKS})"
@@ -200,8 +201,8 @@ def others(board: Board, found: Summary) -> Iterator[str]:
         [
             escape(row.dataset),
             escape(row.method),
-            _printed(row.uar),
-            _printed(row.war),
+            percent(row.uar, 2),
+            percent(row.war, 2),
             row.selection,
             row.seeds,
             escape(row.source),
@@ -211,7 +212,3 @@ def others(board: Board, found: Summary) -> Iterator[str]:
     ]
     header = ["data set", "method", "UAR", "WAR", "epoch chosen", "seeds", "source"]
     yield table(header, cells, [2, 3])
-
-
-def _printed(score: float | None) -> str:
-    return "–" if score is None else f"{100 * score:.2f}"

@@ -12,7 +12,7 @@ import pytest
 from harness.data.clips import as_dataset
 from harness.datasets import Adapter
 from harness.model.network import VideoModel
-from harness.training import runner
+from harness.training import material, runner
 from sentinels.copies import edit_list, root_of, small
 from sentinels.defects import Defect
 
@@ -37,7 +37,7 @@ def below_zero(patch: pytest.MonkeyPatch, folder: Path) -> Iterable[str]:
         index = as_dataset(scan, classes)
         return index.map(lambda row: {"label": row["label"] - 1}, features=index.features)
 
-    patch.setattr(runner, "as_dataset", shifted)
+    patch.setattr(material, "as_dataset", shifted)
     return ()
 
 

@@ -1,4 +1,7 @@
-"""The component my-plugin: to begin with, a penalty that keeps logits from drifting. Put your own in its place."""
+"""The component my-plugin: to begin with, a penalty that keeps logits from drifting.
+
+Put your own in its place: docstring, paper, settings and hook, and its formula in the tests.
+"""
 
 from dataclasses import dataclass
 
