@@ -39,6 +39,8 @@ def _first_gone(root: Path, media: str) -> str:
 
 def _respelt(root: Path, place: str, listed: dict[str, dict[str, str]]) -> str:
     """The same place in capital and small letters as they are here, if it is; `listed` is kept from place to place."""
+    if os.path.lexists(root / place):
+        return ""
     folder, _, name = place.rpartition("/")
     if folder not in listed:
         try:

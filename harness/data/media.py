@@ -66,7 +66,7 @@ def _outside(where: str, media: str, link: str, root: Path) -> Outside:
     target = os.path.realpath(link)
     if not os.path.exists(target):
         return Outside(where, f"{link} is a broken link: {target} is not there", "make the link anew, or take it away")
-    return Outside(where, f"{media!r} leads outside {root}: {link} is a link to {target}", _LINK)
+    return Outside(where, f"{media!r} leads outside {root}, to {target}: {link} is a link", _LINK)
 
 
 def forget() -> None:

@@ -127,6 +127,7 @@ class Adapter:
     def clips(self) -> Iterator[Clip]:
         """The clips of this copy, with their boxes. May be run again; notes are of the latest run."""
         self.notes.clear()
+        self.befell.clear()
         entries = list(self.entries())
         self.boxes = self.boxes_of(entries, self.files("faces", "*face*.json"))
         bodies = None

@@ -17,7 +17,7 @@ from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
-from harness import config
+from harness.config import PLACES
 from harness.errors import BadInput, nearest
 from harness.settings import spell
 from harness.store.flat import leaves
@@ -26,7 +26,7 @@ TRACKERS = {"tensorboard": "tensorboard", "wandb": "wandb", "trackio": "trackio"
 # Accelerate's finishes trackio's run and not its client, which would do so once more at exit, on our last line
 _FINISH = {"trackio": lambda: importlib.import_module("trackio").finish()}
 Trackers = Mapping[str, tuple[Any, Mapping[str, Any]]]  # by name, each with the run's configuration
-_PATHS = (*config.PLACES, "pretrained", "file")  # of this machine: they go nowhere
+_PATHS = (*PLACES, "pretrained", "file")  # of this machine: they go nowhere
 TRIES, PAUSE = 3, 1.0  # seconds: two workers may make the same MLflow experiment at once
 
 
@@ -62,7 +62,7 @@ class Tracked:
 
     def __init__(self, trackers: Trackers, say: Callable[[str], None]) -> None:
         self.say, self.running, self.failed = say, dict[str, Any](), dict[str, str]()
-        for name, (tracker, configuration) in trackers.items():
+        for name, (tracker, config) in trackers.items():
             if self._can(name, _start, tracker):
                 self.running[name] = tracker
                 self._can(name, tracker.store_init_configuration, config)

@@ -149,6 +149,15 @@ def test_folders_in_another_case_are_told_as_such(tmp_path: Path) -> None:
         scan(source, Train(), lenient, Clips())
 
 
+def test_a_folder_that_is_there_is_not_called_by_another_case(tmp_path: Path) -> None:
+    source = Made(tmp_path, three_splits())
+    for name in ("Frames", "FRAMES", "frames"):
+        (source.root / "train" / name).mkdir()
+    source.given.append(Clip("train/Frames", "train/Frames", 0, "train"))
+    found = scan(source, Train(), lenient, Clips(max_absent=0.5))
+    assert told(found).endswith("left out: train/Frames (a folder without frames lies there)")
+
+
 def test_a_folder_where_a_video_should_be_is_called_so(tmp_path: Path) -> None:
     source = Made(tmp_path, three_splits())
     (source.root / "train/0/0.avi").unlink()
@@ -163,7 +172,7 @@ def test_links_out_of_the_root_are_told_with_the_link_and_its_end(tmp_path: Path
     (source.root / "test").symlink_to(tmp_path / "other disk")
     with pytest.raises(BadInput) as error:
         scan(source, Train(), lenient, Clips())
-    assert f"{source.root}/test is a link to {tmp_path}/other disk (and 11 other clips)" in error.value.what
+    assert f"to {tmp_path}/other disk: {source.root}/test is a link (and 11 other clips)" in error.value.what
     (tmp_path / "other disk").rename(tmp_path / "away")
     with pytest.raises(BadInput, match=r"root/test is a broken link: .*other disk is not there"):
         scan(source, Train(), lenient, Clips())

@@ -123,15 +123,17 @@ def test_caches_that_can_not_be_filled_end_the_jobs_behind_them(place):
     ]
 
 
-@pytest.mark.parametrize(
-    ("words", "reason"),
-    [
-        (("--partition", "nowhere"), "invalid partition specified: nowhere"),
-        (("--gpus-per-run", "8"), "Requested node configuration is not available"),  # its caches are in the queue by then
-    ],
-)
-def test_what_slurm_refuses_is_told_in_its_own_words_and_leaves_nothing_in_the_queue(place, words, reason):
+def test_what_slurm_refuses_is_told_in_its_own_words(place):
     here = place(0)
-    said = here.harness("submit", *here.words, *words, code=2)
-    assert "sbatch: refuses the job: " in said and reason in said
+    said = here.harness("submit", *here.words, "--partition", "nowhere", code=2)
+    assert "sbatch: refuses the job: " in said and "invalid partition specified: nowhere" in said
+    assert not asked("squeue", "--me", "--noheader")
+
+
+def test_a_refused_array_takes_the_job_before_it_out_of_the_queue(place):
+    here = place(0)
+    grid = here.folder / "small.toml"
+    grid.write_text(grid.read_text().replace("seeds = [0, 1]", f"seeds = {[*range(600)]}"))
+    said = here.harness("submit", *here.words, "--max-jobs", "2000", code=2)
+    assert "Invalid job array specification — give slurm.max_jobs less than 1200" in said
     wait_for(lambda: not asked("squeue", "--me", "--noheader"), seconds=30)
