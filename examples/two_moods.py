@@ -1,7 +1,7 @@
 """A data set of one's own: one file, loaded by `--plugin`.
 
 The clips lie in class folders, `ROOT/train/Happy/0001.avi` and so on; that is all an adapter needs to say. Lists
-(`train.txt` with lines `path frames label`) and box files (`*faces*.json`) are used where they exist.
+(`train.txt` with lines `path frames label`) and box files (`*face*.json`) are used where they exist.
 
     harness run --plugin examples/two_moods.py --datasets two-moods --methods prompt --set data.two-moods.root=ROOT
 """

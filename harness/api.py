@@ -21,14 +21,13 @@ from typing import TYPE_CHECKING, Any
 
 from harness import config, plugins, signals
 from harness.commands import arguments
-from harness.compare import agreement
 from harness.errors import headline
 from harness.files import writable
 from harness.leaderboard import report
 from harness.leaderboard import results as board
 from harness.leaderboard.sheets import as_csv
 from harness.settings import spell
-from harness.store import Record, Store
+from harness.store import Record, Store, predictions
 
 if TYPE_CHECKING:
     import pandas
@@ -91,12 +90,12 @@ class Run:
         probabilities. Raises `BadInput` where they are missing or damaged."""
         import pandas
 
-        found, classes = agreement.read(self.record), self.result["classes"]
+        found, classes = predictions.read(self.record.folder), self.result["classes"]
         named = {
             name: pandas.Categorical.from_codes(codes, classes)
             for name, codes in (("label", found.labels), ("prediction", found.predicted))
         }
-        clips = pandas.DataFrame(found.clips, columns=["split", "clip_id"])[["clip_id", "split"]]
+        clips = pandas.DataFrame({"clip_id": found.clips.to_pylist(), "split": found.splits.to_pylist()})
         return pandas.concat([clips.assign(**named), pandas.DataFrame(found.probabilities, columns=classes)], axis=1)
 
     @functools.cached_property

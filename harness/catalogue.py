@@ -89,10 +89,17 @@ def _row(what: str, cls: Any) -> dict[str, Any]:
         row |= {"title": cls.title, "classes": list(cls.classes), "official": cls.official, "metric": cls.metric}
         own = config.load()
         root = own.data.get(cls.name, {}).get("root", "")
-        row |= {"root": root, "root_from": config.origin(cls.name, {}, (), own)}
+        row |= {"root": root, "root_from": config.origin(cls.name, {}, (), own), "miniature": has_miniature(cls)}
     else:
         row |= {"requires": dict(cls.requires), "excludes": dict(cls.excludes)}
     return row
+
+
+def has_miniature(cls: Any) -> bool:
+    """Whether a data set without a root is a rendered one."""
+    from harness.miniature.filming import FOLDERS  # with it come libraries of video
+
+    return cls.folder in FOLDERS.values()
 
 
 def _preset(preset: presets.Preset) -> dict[str, Any]:
@@ -142,7 +149,7 @@ def _settings_text(rows: Sequence[dict[str, Any]]) -> str:
     for row in rows:
         facts = ", ".join(filter(None, (row["unit"], row["range"])))
         owners = f" [of {', '.join(row['of'])}]" if len(row["of"]) > 1 else ""
-        told = f"{spell(row['default']):<11} {row['help']}{f' ({facts})' if facts else ''}{owners}"
+        told = f"{_default(row):<11} {row['help']}{f' ({facts})' if facts else ''}{owners}"
         head = f"{row['name']:<{width}} = "
         lines += textwrap.wrap(head + told, _PAGE, subsequent_indent=" " * (len(head) + 12), break_on_hyphens=False)
     return "\n".join(lines)
@@ -158,7 +165,10 @@ def _entry(row: dict[str, Any]) -> str:
         sizes = ", ".join(f"{split} {size}" for split, size in row["official"].items())
         classes = ", ".join(row["classes"]) or "as the copy says"
         lines.append(f"  classes: {classes}; official clips: {sizes or 'unknown'}")
-        lines += [f"  root: {row['root']} (from {row['root_from']})"] if row["root"] else []
+        without = (
+            "none is set, so it is the rendered miniature" if row["miniature"] else "none is set, and it needs one"
+        )
+        lines.append("  root: " + (f"{row['root']} (from {row['root_from']})" if row["root"] else without))
     for verb in ("requires", "excludes"):
         lines += [f"  {verb} {name}: {why}" for name, why in row.get(verb, {}).items()]
     if "preset" in row:
@@ -168,8 +178,13 @@ def _entry(row: dict[str, Any]) -> str:
     names = max((len(setting["name"]) for setting in row["settings"]), default=0)
     for setting in row["settings"]:
         facts = ", ".join(filter(None, (setting["unit"], setting["range"])))
-        default = spell(setting["default"])
         lines.append(
-            f"    {setting['name']:<{names}} = {default:<11} {setting['help']}" + (f" ({facts})" if facts else "")
+            f"    {setting['name']:<{names}} = {_default(setting):<11} {setting['help']}"
+            + (f" ({facts})" if facts else "")
         )
     return "\n".join(lines)
+
+
+def _default(setting: dict[str, Any]) -> str:
+    """As it would be written, but for a list of nothing: `|` says little."""
+    return "(empty)" if setting["default"] == () else spell(setting["default"])

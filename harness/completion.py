@@ -20,7 +20,7 @@ from argcomplete.completers import DirectoriesCompleter, FilesCompleter
 
 from harness import config, plugins, protocol
 from harness.errors import BadInput
-from harness.grid import presets
+from harness.grid import grammar, presets
 from harness.model import architectures, pretrained
 from harness.slurm import Slurm
 
@@ -79,12 +79,19 @@ def _several_datasets(prefix: str, **_: Any) -> list[str]:
 
 
 def _methods(prefix: str, **_: Any) -> list[str]:
-    """Of a list of methods, the last component; inside its brackets, its settings."""
+    """Of a list of methods, the last one's next component, which it does not have yet; inside brackets, settings."""
     inside = re.search(r"([A-Za-z][\w-]*)\(([^()]*)$", prefix)
     if inside:
         head = prefix[: inside.start(2)] + inside[2][: inside[2].rfind(",") + 1]
         return [f"{head}{name}=" for name in _knobs("methods", inside[1])]
-    return _after(prefix, ",+", [*plugins.names("methods"), *presets.names()])
+    there = set(re.findall(r"([A-Za-z][\w-]*)(?:\([^()]*\))?\+", re.split(r",(?![^()]*\))", prefix)[-1]))
+    components = {name: {name} for name in plugins.names("methods")} | {name: _in(name) for name in presets.names()}
+    had = {part for name in there for part in components.get(name, ())}
+    return _after(prefix, ",+", [name for name, parts in components.items() if not parts & had])
+
+
+def _in(preset: str) -> set[str]:
+    return set(grammar.read(presets.get(preset).method))
 
 
 def _settings(prefix: str, **_: Any) -> list[str]:

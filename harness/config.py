@@ -110,7 +110,8 @@ def drop(key: str) -> None:
     dataset, _, name = key.removeprefix("data.").partition(".")
     if not (known.runs if key == "runs" else known.data.get(dataset, {}).get(name)):
         there = [*(["runs"] if known.runs else []), *(f"data.{s}.{n}" for s, v in known.data.items() for n in v)]
-        raise BadInput(key, f"is not set in {known.file}", nearest(key, there))
+        mend = nearest(key, there) if there else f"nothing is; `harness config set {key} PLACE` does so"
+        raise BadInput(key, f"is not set in {known.file}", mend)
     _write(key, None)
 
 
@@ -158,7 +159,7 @@ def _write(key: str, value: str | None) -> None:
     if said != (wanted if value is None else {**wanted, key: value}):
         mend = f"take {key} out by hand" if value is None else f"write {key} = {json.dumps(value)} into it by hand"
         raise BadInput(str(file), "is written in a way that can't be edited here", mend)
-    write_bytes(file, text.encode())
+    write_bytes(file.resolve(), text.encode())  # a link into a folder of settings stays one
 
 
 def _as_dict(known: Config) -> dict[str, str]:
@@ -228,7 +229,7 @@ def _has_own_names(key: str) -> bool:
         return False
     return (
         dataset not in plugins.names("datasets")
-        or plugins.get("datasets", dataset).locate.__qualname__ != "Adapter.locate"
+        or plugins.get("datasets", dataset).locate.__func__ is not plugins.base_class("datasets").locate.__func__
     )
 
 

@@ -20,6 +20,8 @@ from harness.methods import Batch, Component, Context, VideoModel
 from harness.protocol import Train
 from harness.settings import recording
 
+SUM = 1e-3  # by which a row of the targets may miss 1: rounding stays far below
+
 
 @dataclass
 class Loss:
@@ -84,11 +86,16 @@ class Learner(nn.Module):
         """M `[K, K]`: row y is the distribution to aim at when the label is y (design: targets are kernels)."""
         like = torch.zeros(()) if ctx.out is None else ctx.out.logits
         targets = torch.eye(self.model.classes, device=like.device, dtype=like.dtype)
+        made: dict[str, Tensor] = {}
         for part in self.parts:
             before, targets = targets, part.kernel(targets, ctx)
+            if type(part).kernel is not Component.kernel:
+                made[part.name] = targets
             if ctx.trace is not None and targets is not before:
                 ctx.trace.kernels[part.name] = targets
                 ctx.trace.compare(part.name, (before,), (targets,))
+        if made and ctx.step == 0:  # once an epoch: reading a number makes a GPU's host wait
+            _check_distributions(made, like)
         return targets
 
     def _on_batch(self, batch: Batch, ctx: Context) -> Batch:
@@ -161,6 +168,22 @@ def _terms(part: Component, found: Any) -> dict[str, tuple[float, Tensor]]:
     if not isinstance(found, dict) or not all(isinstance(term, tuple) and len(term) == 2 for term in found.values()):
         raise TypeError(f"{part.name}.loss must give {{name: (weight, value)}}, not {type(found).__name__}")
     return found
+
+
+def _check_distributions(made: dict[str, Tensor], logits: Tensor) -> None:
+    """Refuses targets whose rows are no distributions, by the component behind which they were none first.
+
+    Logits that are no numbers make targets that are none: then nobody is blamed here, and the loss will tell.
+    """
+    facts = torch.stack([torch.stack([rows.min(), *rows.sum(-1).aminmax()]) for rows in made.values()])
+    facts = torch.where(logits.isfinite().all(), facts, 1)
+    for name, (least, low, high) in zip(made, facts.tolist(), strict=True):
+        if not (least >= 0 and 1 - SUM <= low <= high <= 1 + SUM):
+            raise ValueError(
+                f"{name}.kernel must give distributions over the classes: its rows sum to {low:.4g} at least and "
+                f"{high:.4g} at most, its least entry is {least:.4g} — divide each row by its sum, and let no entry be "
+                "negative or no number"
+            )
 
 
 def in_order(parts: Iterable[Component]) -> list[Component]:

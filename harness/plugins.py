@@ -44,7 +44,8 @@ def get(kind: str, name: str) -> Any:
     if points:
         return _entry_point_class(kind, points[0])
     if name not in names(kind):
-        raise BadInput(name, f"no such {_noun(kind)}", nearest(name, names(kind)))
+        mend = f"{nearest(name, names(kind))} (one from outside takes `pip install`, or --plugin FILE.py)"
+        raise BadInput(name, f"no such {_noun(kind)}", mend)
     module = importlib.import_module(f"harness.{kind}.{name.replace('-', '_')}")
     found = [cls for cls in _plugin_classes(module, kind) if cls.name == name]
     if len(found) != 1:
@@ -135,7 +136,7 @@ def _entry_point_class(kind: str, point: metadata.EntryPoint) -> Any:
     except Exception as error:
         mend = f"mend or uninstall {point.value.split(':')[0]}"
         raise BadInput(point.name, f"the plugin can't be imported: {type(error).__name__}: {error}", mend) from error
-    if not (inspect.isclass(cls) and issubclass(cls, _base(kind)) and getattr(cls, "name", "") == point.name):
+    if not (inspect.isclass(cls) and issubclass(cls, base_class(kind)) and getattr(cls, "name", "") == point.name):
         raise BadInput(point.value, f"is not a {_noun(kind)} named {point.name!r}", "mend the entry point")
     _check(cls, kind, point.value)
     return cls
@@ -152,7 +153,7 @@ def _check(cls: Any, kind: str, where: str) -> None:
 
 
 def _plugin_classes(module: Any, kind: str) -> list[Any]:
-    base: Any = _base(kind)
+    base: Any = base_class(kind)
     classes: list[Any] = [
         cls for _, cls in inspect.getmembers(module, inspect.isclass) if cls.__module__ == module.__name__
     ]
@@ -163,7 +164,8 @@ def _is_plugin(cls: Any, base: Any) -> bool:
     return issubclass(cls, base) and cls is not base and bool(cls.__dict__.get("name"))
 
 
-def _base(kind: str) -> Any:
+def base_class(kind: str) -> Any:
+    """The class that all plugins of a kind are made from."""
     return getattr(importlib.import_module(f"harness.{kind}"), BASES[kind])
 
 

@@ -18,7 +18,7 @@ USERS = {  # for the user to set
 }
 OWN = {  # set by harness in the processes that it starts
     "HARNESS_WORKER": "the number of a worker process",
-    "HARNESS_WORKERS": "how many workers share a device",
+    "HARNESS_WORKERS": "how many workers may share a machine or a GPU, at most",
     "HARNESS_LEAD": "the process that started the worker",
     "HARNESS_SINCE": "until when results are of earlier calls",
     "HARNESS_TASK": "what a job of a cluster is to do",

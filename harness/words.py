@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable
 from itertools import pairwise
@@ -37,6 +38,16 @@ def duration(seconds: float) -> str:
             whole, rest = divmod(round(seconds / part), size // part)
             return f"{whole} {unit}" + (f" {rest} {smaller}" if rest else "")
     return f"{round(seconds, 1 if seconds < 9.95 else None):g} s"
+
+
+def shortened(method: str) -> str:
+    """A method for a line that people read: of a setting with many values the first few, and how many there are."""
+    return re.sub(r"(?<==)[^(),|]*(?:\|[^(),|]*)+", lambda many: _few(many[0]), method)
+
+
+def _few(values: str) -> str:
+    parts = values.removesuffix("|").split("|")
+    return values if len(parts) <= SHOWN + 1 else "|".join(parts[:SHOWN]) + f"|… {len(parts)} in all"
 
 
 def printable(text: str) -> str:

@@ -7,9 +7,8 @@ from typing import NamedTuple
 
 from harness import grid, plan
 from harness.cli import main
-from harness.compare import agreement
 from harness.data.clips import Clip
-from harness.store import Record, Store
+from harness.store import Record, Store, predictions
 
 
 class Kept(NamedTuple):
@@ -25,8 +24,8 @@ class Kept(NamedTuple):
 
     def stored(self) -> dict[str, list[float]]:
         """The stored probabilities of the test clips."""
-        found = agreement.read(self.record).of("test")
-        return {clip: row.tolist() for (_, clip), row in zip(found.clips, found.probabilities, strict=True)}
+        found = predictions.read(self.record.folder).of("test")
+        return dict(zip(found.clips.to_pylist(), found.probabilities.tolist(), strict=True))
 
 
 def words_of(folder: Path, dataset: str, method: str, *sets: str) -> list[str]:

@@ -16,6 +16,7 @@ import pytest
 from harness import catalogue, plugins, protocol, variables
 from harness.cli import main
 from harness.errors import BadInput
+from harness.grid import presets
 from harness.model import architectures, pretrained
 
 HOME = Path(__file__).parents[1]
@@ -118,7 +119,15 @@ def test_a_data_set_shows_its_root_and_where_that_comes_from(
     assert main(["list", "datasets", "raer"]) == 0
     assert f"root: /data/RAER (from {file})" in capsys.readouterr().out
     (row,) = catalogue.rows("datasets", "daisee")
-    assert (row["root"], row["root_from"]) == ("", "")
+    assert (row["root"], row["root_from"], row["miniature"]) == ("", "", True)
+    assert main(["list", "datasets", "dfew"]) == 0
+    assert "root: none is set, and it needs one" in capsys.readouterr().out
+
+
+def test_a_preset_is_one_word_and_an_empty_list_is_called_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert all(" " not in presets.get(name).method for name in presets.names())
+    assert main(["list", "datasets", "folder"]) == 0
+    assert re.search(r"classes += \(empty\)", capsys.readouterr().out)
 
 
 # ── the page ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -152,17 +152,11 @@ def test_what_hooks_give_is_held_against_what_the_learner_takes(body, evidence, 
     assert f"see {tmp_path / 'mine.py'}:12, in " in verdict.mend
 
 
-@pytest.mark.parametrize(
-    ("body", "told"),
-    [
-        ("(out.logits.sum() * 0 / (5 - ctx.step - 3 * ctx.epoch))", "mine, from step 2 of epoch 1 on"),
-        ("(out.logits.detach() - out.logits).pow(2).sum().sqrt()", "cls, mine, from step 1 of epoch 0 on"),
-    ],
-)
-def test_the_term_that_was_first_no_number_is_named_with_its_step(body, told, tmp_path):
+def test_of_terms_that_are_no_numbers_the_first_is_named(tmp_path):
+    body = "out.logits.sum() * 0 / (5 - ctx.step - 3 * ctx.epoch)"
     cls = component(tmp_path, f"def loss(self, out, batch, ctx): return {{'mine': (1.0, {body})}}")
     (verdict,) = judged(cls, Bench(cls), {"repeats": methods.repeats})
-    assert verdict.verdict == FAILED and verdict.evidence == f"the loss is no number any more: {told}"
+    assert verdict.verdict == FAILED and "no number any more: mine" in verdict.evidence and "clamp" in verdict.mend
 
 
 def test_what_comes_from_none_of_the_plugins_own_lines_is_told_so(tmp_path):
@@ -467,7 +461,7 @@ def test_exit_code_and_json_say_what_failed(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["ldll"], "installed here (pip install) or given with --plugin FILE.py — did you mean ldl"),
+        (["ldll"], "no such component or data set — did you mean ldl? (one from outside takes `pip install`, or"),
         (["ldl", "--root", "."], "ldl is a component, which reads no data"),
         (["dfew"], "there is no copy of dfew to read"),
         (["caer", "--root", "nowhere"], r"no folder nowhere"),

@@ -58,6 +58,16 @@ def test_methods_are_completed_component_by_component() -> None:
     assert offered("harness plan --methods prompt+ldl,prompt+mo") == ["prompt+ldl,prompt+moco"]
 
 
+def test_a_component_that_a_method_has_is_not_offered_again() -> None:
+    after = completion._methods("ldl,prompt(tokens=4,lr=0.1)+mixup+")
+    assert {word.rpartition("+")[2] for word in after} == {*plugins.names("methods")} - {"prompt", "mixup"}
+    assert {"clip-caer+balanced", "clip-caer+prompt"}.isdisjoint(completion._methods("clip-caer+"))
+    offers = completion._methods("ldl+")
+    assert "ldl+clip-caer" in offers and "ldl+rapt" not in offers
+    for word in offers:
+        grammar.read(word)
+
+
 def test_settings_are_completed_piece_by_piece() -> None:
     assert offered("harness run --set tr") == [f"train.{name}=" for name in protocol.Train.__dataclass_fields__]
     assert offered("harness run --set ldl.te") == ["ldl.temperature="]

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import config, grid, plan, plugins, protocol
+from harness import config, grid, plugins, protocol
 from harness.cli import main
 from harness.errors import BadInput
+from harness.plan import address
 from harness.settings import given as other_than_default
 
 RAW: dict[str, Any] = {"datasets": ["caer", "raer"], "methods": ["prompt"]}
@@ -98,14 +99,15 @@ def test_no_place_is_part_of_a_runs_address(file: Path) -> None:
         {"data": data, "model": {"pretrained": ""}, "plugins": {}, "sentinels": {}, "method": "plain"}
         for data in ({"fold": "1"}, {"fold": "1", **places})
     ]
-    assert plan._decisive(specs[0]) == plan._decisive(specs[1])
+    assert address.decisive(specs[0]) == address.decisive(specs[1])
     others = {
         name
         for dataset in plugins.names("datasets")
         for name in plugins.get("datasets", dataset).Settings.__dataclass_fields__
     } - {*config.PLACES}
     for name in others:
-        assert plan._decisive({**specs[0], "data": {name: 1}}) != plan._decisive({**specs[0], "data": {name: 2}}), name
+        changed = [address.decisive({**specs[0], "data": {name: value}}) for value in (1, 2)]
+        assert changed[0] != changed[1], name
 
 
 # ── what is refused ─────────────────────────────────────────────────────────────────────────────────────────
@@ -228,6 +230,39 @@ def test_what_is_not_set_can_not_be_taken_out(file: Path) -> None:
     config.put("runs", "/a")
     with pytest.raises(BadInput, match="is not set in .* — known: runs"):
         config.drop("data.caer.root")
+    config.drop("runs")
+    with pytest.raises(BadInput, match="nothing is; `harness config set runs PLACE` does so"):
+        config.drop("runs")
+
+
+def test_a_file_that_is_a_link_stays_one(file: Path, tmp_path: Path) -> None:
+    dotfiles = tmp_path / "dotfiles.toml"
+    dotfiles.write_text("# mine\n")
+    file.parent.mkdir(parents=True)
+    file.symlink_to(dotfiles)
+    config.put("runs", "/a")
+    assert file.is_symlink() and 'runs = "/a"' in dotfiles.read_text()
+
+
+def test_an_adapter_that_is_called_as_the_base_is_may_have_names_of_its_own(file: Path, tmp_path: Path) -> None:
+    source = tmp_path / "mine.py"
+    source.write_text(
+        "from harness import datasets\n"
+        "class Adapter(datasets.Adapter):\n    name, classes = 'mine', ('a', 'b')\n"
+        "    @classmethod\n    def locate(cls, settings): return None\n"
+        "class Plain(datasets.Adapter):\n    name, classes = 'plain-one', ('a', 'b')\n"
+    )
+    plugins.add_file(str(source))
+    assert config.put("data.mine.root", "somebody/some-set") == "somebody/some-set"
+    with pytest.raises(BadInput, match="is not there"):
+        config.put("data.plain-one.root", "somebody/some-set")
+
+
+def test_only_sets_that_have_a_miniature_are_said_to_have_one(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["config"]) == 0
+    told = capsys.readouterr().out
+    assert "else rendered as a miniature: caer, daisee, raer\n" in told
+    assert "there is no miniature: caer-s, dfew, ferv39k, folder, hf, mafw" in told
 
 
 def test_comments_and_the_order_of_lines_stay(file: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import shutil
 import socket
@@ -15,6 +16,8 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 from faults.lab import copy_of, harness, small, start, together
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness import scores, verify
 from harness.store import Record
@@ -256,6 +259,21 @@ def test_a_sample_of_a_leaderboard_is_spread_over_its_data_sets_and_drawn_alike_
     assert {row["verdict"] for row in found["verified"]} == {"exact"}
     again = checked(grid / "out", grid / "runs", "--sample", "3")[1]["verified"]
     assert [row["run_id"] for row in again[:2]] == [row["run_id"] for row in found["verified"]]
+
+
+@given(
+    st.integers(1, 3), st.integers(1, 4), st.integers(1, 5), st.integers(1, 12), st.binary(max_size=4), st.randoms()
+)
+def test_a_sample_is_spread_over_data_sets_methods_and_seeds(datasets, methods, seeds, sample, content, random):
+    grid = itertools.product("abc"[:datasets], "mnop"[:methods], "01234"[:seeds])
+    cells = [verify.Cell(dataset, f"{dataset}{method}{seed}", method, seed) for dataset, method, seed in grid]
+    drawn = verify._drawn(cells, sample, content)
+    assert len({cell.run_id for cell in drawn}) == len(drawn) == min(sample, len(cells))
+    assert len({cell.dataset for cell in drawn}) == min(datasets, len(drawn))
+    few = drawn[: min(datasets, methods, seeds)]
+    assert all(len({getattr(cell, level) for cell in few}) == len(few) for level in ("dataset", "method", "seed"))
+    random.shuffle(cells)
+    assert verify._drawn(cells, sample + 1, content)[:sample] == drawn
 
 
 def test_every_number_of_a_leaderboard_is_checked_and_not_only_those_of_the_sample(grid: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.words import duration, storage
+from harness.words import duration, shortened, storage
 
 UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 TIMES = {"s": 1, "min": 60, "h": 3_600, "d": 86_400}
@@ -45,3 +45,15 @@ def test_a_time_is_said_in_two_units_that_are_near_it(seconds: float) -> None:
 )
 def test_a_time_has_no_second_unit_where_that_is_nothing(seconds: float, said: str) -> None:
     assert duration(seconds) == said
+
+
+@pytest.mark.parametrize(
+    ("method", "said"),
+    [
+        ("prompt+steps(at=1|2|3|4)", "prompt+steps(at=1|2|3|4)"),
+        ("a(m=1|0|0|0.5|0|,n=2)+b(m=x|y)", "a(m=1|0|0|… 5 in all,n=2)+b(m=x|y)"),
+        ("plain", "plain"),
+    ],
+)
+def test_a_setting_of_many_values_is_cut_short_in_a_method_that_people_read(method: str, said: str) -> None:
+    assert shortened(method) == said

@@ -37,10 +37,16 @@ def show(arguments: argparse.Namespace, argv: list[str]) -> int:
         return 0
     from tabulate import tabulate
 
+    from harness.catalogue import has_miniature
+
     print(f"{config.path()}{'' if config.path().exists() else ' (not there: `harness config set` makes it)'}\n")
     print(tabulate([list(row.values()) for row in rows], ["setting", "in effect", "from"], disable_numparse=True))
     rootless = [name for name in plugins.names("datasets") if not config.load().data.get(name, {}).get("root")]
-    print(f"\nwithout a root here, so read from where a grid says, or rendered as miniatures: {', '.join(rootless)}")
+    small = [name for name in rootless if has_miniature(plugins.get("datasets", name))]
+    others = [name for name in rootless if name not in small]
+    print("\nwithout a root here, so read from where a grid says;")
+    print(f"  else rendered as a miniature: {', '.join(small) or 'none'}")
+    print(f"  else refused, since there is no miniature: {', '.join(others) or 'none'}")
     return 0
 
 

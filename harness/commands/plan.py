@@ -37,13 +37,17 @@ def plan(arguments: argparse.Namespace, argv: list[str]) -> int:
     if arguments.watch:
         watch.follow(store, grid.name)
         return 0
-    detectable = seeds.outlook(store, planned)
+    detectable, untold = seeds.outlook(store, planned)
     selected = {run.run_id for run in resolved.runs if run.wanted}
+    used = {copy.adapter.name for copy in resolved.wanted_copies.values()}
     planned["runs"] = [row for row in planned["runs"] if row["run_id"] in selected]
+    planned["shared"] = outlook.shared(grid)
     planned["cache"] = outlook.cache(resolved)
-    planned["detectable"] = detectable
+    planned["detectable"], planned["untold"] = detectable, untold
     planned["data"] = [
-        {"dataset": name, "root": grid.data[name].root, "from": grid.origins[name]} for name in grid.datasets
+        {"dataset": name, "root": grid.data[name].root, "from": grid.origins[name]}
+        for name in grid.datasets
+        if name in used
     ]
     print(json.dumps(planned, indent=2) if arguments.json else outlook.as_text(planned))
     return 0

@@ -186,7 +186,7 @@ def _jobs(look: Look, width: int) -> Iterator[str]:
     for job in look.jobs:
         yield f"  {job.number} ({job.does}): " + ", ".join(f"{count} {state}" for state, count in job.tasks.items())
         if slurm.impossible(job.tasks):
-            yield "    will not start: `harness cancel`, then ask for less in [slurm] (limits: `sinfo`)"
+            yield "    will not start: `harness cancel`, then ask less in [slurm]; see `sinfo`"
         if job.log:
             yield f"    {job.log}"
             yield from textwrap.wrap(printable(job.said), width, initial_indent="    ", subsequent_indent="      ")

@@ -18,36 +18,15 @@ from harness import scores
 from harness.errors import BadInput
 from harness.store import Record
 from harness.store.flat import leaves
+from harness.store.predictions import Predictions, read
 from harness.words import plural
 
-METRICS = (scores.war, scores.uar, scores.f1, scores.ece)
 ABSENT = "–"
 ROUNDING = 1e-9  # a sum over clips may be rounded otherwise on another machine
 SINGLE = 1e-5  # the same in single precision, in which an epoch's scores are counted
 TINY = 1e-6  # a loss below it is 0 for our purposes
-HOW = (
-    "schema",
-    "run_id",
-    "duration_s",
-    "resumed",
-    "unsaved",
-    "retried",
-    "untracked",
-)  # of a result: how it was trained, not what
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """What a run stored for each clip of each split that it predicted."""
-
-    clips: list[tuple[str, str]]  # split and id
-    labels: np.ndarray  # [N]
-    predicted: np.ndarray  # [N]
-    probabilities: np.ndarray  # [N, K]
-
-    def of(self, split: str) -> Predictions:
-        at = [place for place, clip in enumerate(self.clips) if clip[0] == split]
-        return Predictions([self.clips[n] for n in at], self.labels[at], self.predicted[at], self.probabilities[at])
+# of a result: how it was trained, not what
+HOW = ("schema", "run_id", "duration_s", "resumed", "unsaved", "retried", "untracked")
 
 
 @dataclass(frozen=True)
@@ -71,42 +50,25 @@ class Agreement:
         return not (self.wrong or self.unequal)
 
 
-def read(record: Record) -> Predictions:
-    """Raises `BadInput` where they are missing or damaged."""
-    import pyarrow
-    import pyarrow.parquet
-
-    path = record.folder / "predictions.parquet"
-    try:
-        table = pyarrow.parquet.read_table(path)
-        clips = list(zip(table["split"].to_pylist(), table["clip_id"].to_pylist(), strict=True))
-        probabilities = np.array(table["probabilities"].to_pylist(), dtype=np.float64).reshape(len(clips), -1)
-        return Predictions(clips, table["label"].to_numpy(), table["prediction"].to_numpy(), probabilities)
-    except FileNotFoundError as error:
-        raise BadInput(str(path), "is missing", "delete the run's folder to train it again") from error
-    except (KeyError, ValueError, OSError, pyarrow.ArrowException) as error:
-        raise BadInput(str(path), f"can't be read ({error})", "delete the run's folder to train it again") from error
-
-
 def contradictions(record: Record, predictions: Predictions) -> Iterator[str]:
     """Where a stored run disagrees with itself, in words."""
     if (predictions.probabilities.argmax(1) != predictions.predicted).any():
         yield "predictions are not the classes of the highest probability"
+    epoch = _epoch(record)
     for split, told in record.result.get("metrics", {}).items():
         own = predictions.of(split)
-        if not own.clips:
+        if not len(own.clips):
             yield f"no predictions for {split}, of which it tells scores"
             continue
-        found = {metric.__name__: metric(own.probabilities, own.labels) for metric in METRICS}
+        probabilities = own.probabilities.astype(np.float64)
+        found = {name: metric(probabilities, own.labels) for name, metric in scores.BY_NAME.items()}
         for name, value in told.items():
             if name in found and not apart(found[name], value) <= ROUNDING:
                 yield f"{split} {name} is told as {value}, its predictions give {found[name]}"
-        epoch = _epoch(record).get(split, {})
-        for name, value in told.items():
-            if name in epoch and not apart(epoch[name], value) <= SINGLE:
-                yield f"{split} {name} is told as {value}, the history of its epoch as {epoch[name]}"
+            if name in epoch.get(split, {}) and not apart(epoch[split][name], value) <= SINGLE:
+                yield f"{split} {name} is told as {value}, the history of its epoch as {epoch[split][name]}"
         table = record.result.get("confusion", {}).get(split)
-        if table is not None and scores.confusion(own.probabilities, own.labels).tolist() != table:
+        if table is not None and scores.confusion(probabilities, own.labels).tolist() != table:
             yield f"confusion on {split} is not that of its predictions"
 
 
@@ -124,22 +86,27 @@ def _epoch(record: Record) -> dict[str, Any]:
 
 def compare(stored: Record, again: Record) -> Agreement:
     """How far `again` is from `stored`. Raises `BadInput` where the predictions of one can't be read."""
-    before, after = read(stored), read(again)
+    before, after = read(stored.folder), read(again.folder)
     wrong, losses = list(contradictions(stored, before)), [_losses(record) for record in (stored, again)]
     if len(losses[0]) != len(losses[1]):
         wrong.append(f"{plural(len(losses[0]), 'epoch')} stored, {len(losses[1])} trained")
     flips, probability = len(before.clips), 1.0
-    if before.clips != after.clips or (before.labels != after.labels).any():
+    if not _same_clips(before, after):
         wrong.append("other clips or labels were predicted")
     elif before.probabilities.shape != after.probabilities.shape:
         wrong.append("other classes were predicted")
     else:
         flips = int((before.predicted != after.predicted).sum())
-        probability = float(np.abs(before.probabilities - after.probabilities).mean())
+        probability = float(np.abs(before.probabilities - after.probabilities).mean(dtype=np.float64))
     score, which = max(_distances(stored, again), default=(0.0, ""))
     loss = max((abs(a - b) / max(abs(a), TINY) for a, b in zip(*losses, strict=False)), default=0.0)
     unequal = [*_unequal(stored, again), *(["predictions"] if flips or probability else [])]
     return Agreement(score, which, flips, len(before.clips), probability, loss, wrong, unequal)
+
+
+def _same_clips(first: Predictions, second: Predictions) -> bool:
+    same = first.splits.equals(second.splits) and first.clips.equals(second.clips)
+    return same and np.array_equal(first.labels, second.labels)
 
 
 def _losses(record: Record) -> list[float]:
@@ -178,7 +145,7 @@ def _unequal(stored: Record, again: Record) -> Iterator[str]:
     yield from (key for key in dict.fromkeys([*results[0], *results[1]]) if results[0].get(key) != results[1].get(key))
     if _epochs(stored) != _epochs(again):
         yield "history"
-    if _raised(stored) != _raised(again):
+    if _alarms(stored) != _alarms(again):
         yield "alarms"
 
 
@@ -192,5 +159,5 @@ def _epochs(record: Record) -> list[dict[str, Any]]:
     return [{key: value for key, value in row.items() if key not in HOW} for row in record.history()]
 
 
-def _raised(record: Record) -> list[tuple[Any, ...]]:
-    return [(alarm.get("severity"), alarm.get("sentinel"), alarm.get("epoch")) for alarm in record.alarms()]
+def _alarms(record: Record) -> list[tuple[Any, ...]]:
+    return [(alarm["severity"], alarm["sentinel"], alarm.get("epoch")) for alarm in record.alarms()]

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from harness.compare import agreement
 from harness.compare.agreement import differing
 from harness.errors import BadInput
 from harness.statistics import mcnemar
-from harness.store import Record
+from harness.store import Record, predictions
 
 _GROUPS = ("components", "train", "model", "clips", "face", "data")
 
@@ -68,8 +67,8 @@ def _clips(first: Record, second: Record) -> tuple[dict[str, Any] | None, str]:
     try:
         right = []
         for record in (first, second):
-            test = agreement.read(record).of("test")
-            right.append(dict(zip(test.clips, (test.labels == test.predicted).tolist(), strict=True)))
+            test = predictions.read(record.folder).of("test")
+            right.append(dict(zip(test.clips.to_pylist(), (test.labels == test.predicted).tolist(), strict=True)))
     except BadInput as error:
         return None, str(error)
     shared = [clip for clip in right[0] if clip in right[1]]

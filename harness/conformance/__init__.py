@@ -26,8 +26,8 @@ def check(name: str, root: str = "") -> Report:
     kinds = [kind for kind in KINDS if name in plugins.names(kind)]
     if not kinds:
         known = {known for kind in KINDS for known in plugins.names(kind)}
-        what = "no such component or data set is built in, installed here (pip install) or given with --plugin FILE.py"
-        raise BadInput(name, what, nearest(name, known))
+        mend = f"{nearest(name, known)} (one from outside takes `pip install`, or --plugin FILE.py)"
+        raise BadInput(name, "no such component or data set", mend)
     if len(kinds) > 1:
         raise BadInput(name, "is a component and a data set", "give one of them another name")
     cls = plugins.get(kinds[0], name)

@@ -28,7 +28,7 @@ from harness.data.shelf import Rows
 from harness.errors import BadInput
 from harness.grid import grammar
 from harness.grid.grammar import Method
-from harness.learner import Learner, Loss, components_of
+from harness.learner import Learner, components_of
 from harness.model import trunk
 from harness.model.network import VideoModel
 from harness.plan import trains_on
@@ -112,12 +112,12 @@ class Bench:
         watch = Watch({}, lambda alarm: None)
         watch.sentinels.clear()  # they judge runs, the kit judges the component
         data = splits(trains_on(Model(), method))
-        viewer, odd = Unwatched(stop), _odd_terms(learner)
+        viewer = Unwatched(stop)
         try:
             outcome = loop.train(learner, data, settings, "war", 0, self.accelerator, viewer, [], watch, keeper)
         except loop.NotFinite as error:
             mend = "clamp what is divided by, and what log or sqrt takes; their gradients must be finite as well"
-            raise Failed(odd[0] if odd else str(error), mend) from error
+            raise Failed(str(error), mend) from error
         finally:
             self.accelerator.free_memory()
         return Trained(learner, outcome)
@@ -143,22 +143,6 @@ class Bench:
 
     def _effect(self, method: Method) -> str:
         return self.train(method).effect()
-
-
-def _odd_terms(learner: Learner) -> list[str]:
-    """Holds, once a loss term is no number while the learner trains, which it was first: soon all of them are none."""
-    told: list[str] = []
-
-    def look(_: nn.Module, given: tuple[Any, ...], loss: Loss) -> None:
-        odd = [name for name, (_, value) in loss.terms.items() if not torch.isfinite(value)]
-        if odd and not told:
-            ctx = given[1]
-            told.append(
-                f"the loss is no number any more: {', '.join(odd)}, from step {ctx.step} of epoch {ctx.epoch} on"
-            )
-
-    learner.register_forward_hook(look)
-    return told
 
 
 def accelerator() -> Accelerator:

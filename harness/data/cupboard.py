@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.data import usage
+from harness.errors import BadInput
 from harness.variables import cache_folder
 
 KINDS = FEATURES, FRAMES, MINIATURES, PROBES, HF = ("features", "frames", "miniatures", "probes", "hf")
@@ -39,14 +40,21 @@ class Holding:
 
 
 def home(kind: str) -> Path:
-    """The folder of all things of a kind."""
-    return cache_folder() / kind
+    """The folder of all things of a kind, made where it is not there. Raises `BadInput` where it can't be."""
+    folder = cache_folder() / kind
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        what = f"{folder} can't be made ({error.strerror})"
+        raise BadInput("HARNESS_CACHE", what, "make room, or name another folder there") from error
+    return folder
 
 
 def holdings() -> list[Holding]:
     """All that is kept, the least recently used first."""
-    shelves = [(kind, folder) for kind in SHELVES for folder in sorted(home(kind).glob("*/"))]
-    others = [(kind, home(kind)) for kind in KINDS if kind not in SHELVES]
+    home = cache_folder()  # as it is: who looks makes nothing
+    shelves = [(kind, folder) for kind in SHELVES for folder in sorted((home / kind).glob("*/"))]
+    others = [(kind, home / kind) for kind in KINDS if kind not in SHELVES]
     found = [_holding(kind, folder) for kind, folder in [*shelves, *others]]
     return sorted((each for each in found if each.bytes), key=lambda each: (each.used, each.folder))
 

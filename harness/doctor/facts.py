@@ -195,12 +195,11 @@ def _driver() -> str:
 
 def _launcher() -> Launcher:
     from harness.schedule import launch
+    from harness.training import environment
 
     here = launch.here()
-    name = "torchrun" if "TORCHELASTIC_RUN_ID" in os.environ else "none"
-    name = "accelerate" if "ACCELERATE_MIXED_PRECISION" in os.environ else name
     precision = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
-    return Launcher(name, here.world, precision, launch.shortfall(here))
+    return Launcher(environment.launcher(), here.world, precision, launch.shortfall(here))
 
 
 def _launcher_file() -> LauncherFile | None:

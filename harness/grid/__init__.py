@@ -41,8 +41,9 @@ class Grid:
     `sentinels` those of the sentinels that were told something.
 
     `origins` say where the root of each data set comes from (`config.origin`; empty: nowhere, it is the miniature's),
-    `defaults` are the settings of components that the file's sections and `--set` give to all methods; `design` is
-    what the plan stores of how levels were combined (`harness.grid.design.as_json`).
+    `published` names the preset that a setting of the sections comes from (by `train.epochs`), `defaults` are the
+    settings of components that the file's sections and `--set` give to all methods; `design` is what the plan stores of
+    how levels were combined (`harness.grid.design.as_json`).
     """
 
     name: str
@@ -55,6 +56,7 @@ class Grid:
     sections: dict[str, Any]
     data: dict[str, Any]
     origins: dict[str, str]
+    published: dict[str, str]
     sentinels: dict[str, Any]
     defaults: dict[str, Any]
     slurm: Slurm = field(default_factory=Slurm)
@@ -98,7 +100,8 @@ def load(path: str, overrides: Sequence[str] = (), *, tiny: bool = False) -> Gri
 def build(name: str, raw: Mapping[str, Any], overrides: Sequence[str] = (), *, tiny: bool = False) -> Grid:
     """The checked grid behind the tables of a TOML file, or of the command line's selectors."""
     _check_keys(raw, name)
-    published = presets.sections_of(dict.fromkeys(_presets(raw)))
+    named = list(dict.fromkeys(_presets(raw)))
+    published = presets.sections_of(named)
     sections = {group: {**published.get(group, {}), **_table(raw, group, name)} for group in protocol.GROUPS}
     data = {key: dict(_table(raw["data"], key, f"{name}: data")) for key in _table(raw, "data", name)}
     watched = {key: dict(_table(raw["sentinels"], key, f"{name}: sentinels")) for key in _table(raw, "sentinels", name)}
@@ -106,12 +109,15 @@ def build(name: str, raw: Mapping[str, Any], overrides: Sequence[str] = (), *, t
     components = {key: dict(_table(raw, key, name)) for key in raw if key in known}
     jobs = dict(_table(raw, "slurm", name))
     changed = override(overrides, {**sections, "slurm": jobs}, {"data": data, "sentinels": watched}, components)
-    if tiny:
-        for group, values in TINY.items():
-            sections[group].update({key: v for key, v in values.items() if f"{group}.{key}" not in changed})
+    small = TINY if tiny else {}
+    for group, values in small.items():
+        sections[group].update({key: v for key, v in values.items() if f"{group}.{key}" not in changed})
+    own = {f"{group}.{key}" for told in (raw, small) for group in sections for key in told.get(group, {})} | set(
+        changed
+    )
     datasets, seeds = _names(raw, "datasets", name), _seeds(raw, name)
-    own = config.load()
-    placed = config.completed(data, datasets, own)
+    user = config.load()
+    placed = config.completed(data, datasets, user)
     chosen = _design(raw, name)
     factors = {key: _levels(key, value) for key, value in _table(raw, "factors", name).items()}
     methods = _Methods(raw.get("baseline", ""), factors, components, name)
@@ -129,7 +135,8 @@ def build(name: str, raw: Mapping[str, Any], overrides: Sequence[str] = (), *, t
         design=design.as_json(layout),
         sections={group: parse(cls, sections[group], group) for group, cls in protocol.GROUPS.items()},
         data={key: _data_settings(key, placed[key]) for key in dict.fromkeys([*datasets, *data])},
-        origins={key: config.origin(key, data, changed, own) for key in datasets},
+        origins={key: config.origin(key, data, changed, user) for key in datasets},
+        published={key: preset for key, preset in presets.origins(named).items() if key not in own},
         sentinels={key: _sentinel_settings(key, values) for key, values in watched.items()},
         defaults=components,
         slurm=parse(Slurm, jobs, "slurm"),

@@ -98,7 +98,7 @@ def _warnings(record: Record) -> Iterator[str]:
             f"> **A rendered miniature of {escape(record.spec['dataset'])}.** Its clips are drawn by a program: the "
             "scores say nothing about the real data set."
         )
-    if told := smoke_test([record.spec.get("train", {}).get("limit") or 0]):
+    if told := smoke_test([record.spec]):
         yield f"> **{told[0]}** {told[1]}"
     if errors := record.errors():
         yield f"> **The run raised errors ({escape(', '.join(errors))}): its scores don't mean what they say.**"

@@ -1,17 +1,12 @@
 """From a grid to runs: data sets opened, every run's spec resolved and addressed, its state read from the store.
 
-A run's id is a hash of everything that determines its numbers (protocol version, data fingerprint, method with
-all settings, seed, shared settings, weights) and of nothing else: moving the data or the weights does not
-make another run, changing a pixel or a rate does.
+What makes a run another one is said by its address (`address`), how long it takes by stored ones (`pace`).
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import os
-import statistics
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,8 +15,8 @@ from typing import Any
 
 import filelock
 
-from harness import config, miniature, plugins, protocol
-from harness.data import cupboard, usage
+from harness import miniature, plugins, protocol
+from harness.data import cupboard, media, usage
 from harness.data.clips import Scan
 from harness.data.scan import scan
 from harness.datasets import Adapter, folds_of
@@ -29,6 +24,7 @@ from harness.errors import BadInput
 from harness.grid import Grid
 from harness.grid.grammar import Method
 from harness.model import architectures, weights
+from harness.plan import address, pace
 from harness.settings import given
 from harness.store import Store, index
 from harness.store.index import Entry
@@ -68,6 +64,12 @@ class Plan:
     copies: dict[str, Copy]
     runs: tuple[Run, ...]
 
+    @property
+    def wanted_copies(self) -> dict[str, Copy]:
+        """Those that a wanted run trains on."""
+        wanted = {run.copy for run in self.runs if run.wanted}
+        return {name: copy for name, copy in self.copies.items() if name in wanted}
+
     def todo(self, store: Store) -> list[Run]:
         """The wanted runs that are not done."""
         done = {place for place, entry in index.entries(store).items() if entry.done}
@@ -93,14 +95,15 @@ def _runs(grid: Grid, copy: Copy) -> Iterator[Run]:
             "plugins": _from_outside(name, arm.method),
         }
         common = {**shared, **made}
-        decides = _decisive(common)
+        decides = address.decisive(common)
         for seed in grid.seeds:
             wanted = grid.wants(name, arm.method, seed)
-            run_id = _run_id(arm.method, seed, {**decides, "seed": seed})
+            run_id = address.run_id(arm.method.names, seed, {**decides, "seed": seed})
             yield Run(run_id, name, fold, copy.name, arm.method, seed, arm.levels, {**common, "seed": seed}, wanted)
 
 
 def _open(dataset: str, grid: Grid) -> Iterator[Copy]:
+    media.forget()
     for name, settings in folds_of(plugins.get("datasets", dataset), grid.data[dataset]):
         yield open_copy(dataset, settings, grid.sections, name)
 
@@ -133,7 +136,6 @@ def _miniature(limit: int) -> Path:
             print(f"rendering miniatures: {done} of {total} clips", file=sys.stderr, flush=True)
 
     folder = cupboard.home(cupboard.MINIATURES)
-    folder.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(folder / "lock"):
         rendered = miniature.ensure(folder, limit=limit or None, progress=progress)
         usage.use(rendered)
@@ -142,8 +144,7 @@ def _miniature(limit: int) -> Path:
 
 def trains_on(model: protocol.Model, method: Method) -> str:
     """What a method trains on: features of a frozen trunk, or frames where something must see pixels."""
-    pixels = any(plugins.get("methods", name)(settings).needs_pixels for name, settings in method.components)
-    return "features" if model.trunk == "frozen" and not pixels else "frames"
+    return pace.material(model.trunk, method)
 
 
 def states(runs: Iterable[Run], entries: Mapping[tuple[str, str], Entry], store: Store) -> dict[str, str]:
@@ -160,7 +161,7 @@ def _state(entry: Entry | None, run: Run, store: Store) -> str:
 def as_json(plan: Plan, store: Store, command: str) -> dict[str, Any]:
     """What `harness plan --json` prints and what the store keeps for the leaderboard; `command` trains it all."""
     entries = index.entries(store)
-    seconds, found = _typical_seconds(entries.values()), states(plan.runs, entries, store)
+    typical, found = pace.Pace(entries.values()), states(plan.runs, entries, store)
     rows = []
     for run in plan.runs:
         state = found[run.run_id]
@@ -172,7 +173,7 @@ def as_json(plan: Plan, store: Store, command: str) -> dict[str, Any]:
                 "method": run.spec["method"],
                 "seed": run.seed,
                 "status": state,
-                "eta_s": 0.0 if state == "done" else seconds.get(run.dataset),
+                "eta_s": 0.0 if state == "done" else typical.seconds(run.dataset, run.spec),
                 "levels": run.levels,
             }
         )
@@ -186,21 +187,15 @@ def as_json(plan: Plan, store: Store, command: str) -> dict[str, Any]:
         "baseline": _baseline(plan.grid),
         "miniatures": sorted({copy.adapter.name for copy in plan.copies.values() if copy.miniature}),
         "selection": plan.grid.sections["train"].selection,
+        "outdated": address.outdated(
+            (run for run in plan.runs if run.wanted and found[run.run_id] != "done"), entries.values()
+        ),
     }
 
 
 def _baseline(grid: Grid) -> str:
     """The method of the first levels; none where the grid has no factors, or a design without that combination."""
     return next((str(arm.method) for arm in grid.arms if arm.levels and not any(arm.levels.values())), "")
-
-
-def _typical_seconds(entries: Iterable[Entry]) -> dict[str, float]:
-    """Median duration of the stored runs of each data set: the only honest guess there is."""
-    durations: dict[str, list[float]] = {}
-    for entry in entries:
-        if entry.done and entry.seconds is not None:
-            durations.setdefault(entry.dataset, []).append(entry.seconds)
-    return {name: round(statistics.median(values), 1) for name, values in durations.items()}
 
 
 def _shared(grid: Grid, copy: Copy) -> dict[str, Any]:
@@ -228,23 +223,3 @@ def _from_outside(dataset: str, method: Method) -> dict[str, dict[str, str]]:
         what = "names both a data set and a component from outside, and a run tells its plugins apart by name"
         raise BadInput(dataset, what, "rename one of them")
     return {**({dataset: adapter} if adapter else {}), **components}
-
-
-def _decisive(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a spec determines a run's numbers."""
-    decides = json.loads(json.dumps(spec))
-    for where in (*config.PLACES, "miniature"):
-        decides["data"].pop(where, None)
-    decides["model"].pop("pretrained")
-    decides["plugins"] = {name: facts["hash"] for name, facts in decides["plugins"].items()}
-    if not decides["plugins"]:
-        del decides["plugins"]
-    decides.pop("sentinels")  # they watch and change nothing
-    decides.pop("method")  # the components say the same with every default written out
-    return decides
-
-
-def _run_id(method: Method, seed: int, decides: Mapping[str, Any]) -> str:
-    """`<component names>-s<seed>-<hash>`: a name for people, an address for programs."""
-    digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:10]
-    return f"{'-'.join(method.names) or 'plain'}-s{seed}-{digest}"

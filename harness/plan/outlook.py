@@ -1,4 +1,4 @@
-"""What a plan comes to: how much of it is done, how long the rest takes, and how much disk its cache needs.
+"""What a plan comes to: what its runs share, how much is done, how long the rest takes, and the disk of its cache.
 
 The cache's size is known beforehand, but for what stands around its rows: a row for each clip, view and stream.
 Nothing here trains or decodes.
@@ -6,6 +6,7 @@ Nothing here trains or decodes.
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,17 +14,19 @@ from typing import Any
 
 from tabulate import tabulate
 
-from harness.grid import design
-from harness.model import architectures
-from harness.plan import Copy, Plan, seeds, trains_on
+from harness import protocol
+from harness.grid import Grid, design
+from harness.model import architectures, pretrained
+from harness.plan import Copy, Plan, address, seeds, trains_on
+from harness.settings import given, spell
 from harness.variables import cache_folder
-from harness.words import duration, storage
+from harness.words import duration, plural, shortened, storage, wrapped
 
 STREAMS = 2  # face and context
 
 
 def cache(plan: Plan) -> dict[str, Any]:
-    """The cache that training the whole plan fills, by data set and kind of rows, and the free disk below it, in bytes.
+    """The cache that the wanted runs fill, by data set and kind of rows, and the free disk below it, in bytes.
 
     Features are counted in full precision; a launcher that says `mixed_precision` halves them. What of it is there
     already is not known before every clip has been read once.
@@ -31,13 +34,12 @@ def cache(plan: Plan) -> dict[str, Any]:
     model, clips = plan.grid.sections["model"], plan.grid.sections["clips"]
     size, width = architectures.shape(model.name)
     bytes_of = {"features": 4 * width, "frames": 3 * size**2}
-    datasets = dict.fromkeys(copy.adapter.name for copy in plan.copies.values())
-    counts = {
-        name: _rows([c for c in plan.copies.values() if c.adapter.name == name], clips.views) for name in datasets
-    }
+    copies, methods = plan.wanted_copies.values(), {str(run.method): run.method for run in plan.runs if run.wanted}
+    datasets = dict.fromkeys(copy.adapter.name for copy in copies)
+    counts = {name: _rows([copy for copy in copies if copy.adapter.name == name], clips.views) for name in datasets}
     rows = [
         {"dataset": name, "kind": kind, "rows": count, "bytes": count * clips.frames * STREAMS * bytes_of[kind]}
-        for kind in dict.fromkeys(trains_on(model, arm.method) for arm in plan.grid.arms)
+        for kind in dict.fromkeys(trains_on(model, method) for method in methods.values())
         for name, count in counts.items()
     ]
     folder = cache_folder()
@@ -46,6 +48,18 @@ def cache(plan: Plan) -> dict[str, Any]:
         "rows": rows,
         "bytes": sum(row["bytes"] for row in rows),
         "free": shutil.disk_usage(_there(folder)).free,
+    }
+
+
+def shared(grid: Grid) -> dict[str, Any]:
+    """The settings that all runs share, which of them a preset gave, and whether the trunk's weights are downloaded."""
+    model = grid.sections["model"]
+    tag = model.pretrained.lower().replace("-", "_")  # as open_clip reads a tag
+    offers = (offer for offer in pretrained.offers(model.name) if offer.tag == tag)
+    return {
+        "settings": {group: dataclasses.asdict(settings) for group, settings in grid.sections.items()},
+        "published": grid.published,
+        "download": any(pretrained.downloaded(offer) is False for offer in offers),
     }
 
 
@@ -77,8 +91,13 @@ def as_text(planned: Mapping[str, Any]) -> str:
     ]
     lines = [f"grid {planned['grid']}: {len(planned['runs'])} runs", ""]
     lines.append(tabulate(table, ["data set", "runs", "done", "partial", "to do", "time left, one worker"]))
+    if any(row["eta_s"] for row in planned["runs"]):
+        lines.append("judged by stored runs of the same model, trunk, frames and batches, whichever machine they had")
+    lines += [f"note: {line}" for line in address.as_lines(planned["outdated"])]
+    methods = dict.fromkeys(shortened(row["method"]) for row in planned["runs"])
     lines += ["", "data:", *(f"  {line}" for line in _places(planned["data"]))]
-    lines += ["", "methods:", *(f"  {method}" for method in dict.fromkeys(row["method"] for row in planned["runs"]))]
+    lines += ["", "methods:", *(f"  {method}" for method in methods)]
+    lines += ["", "settings of all runs:", *_shared_lines(planned["shared"])]
     lines += ["", "design:", *(f"  {line}" for line in design.in_words(planned["design"]))]
     lines += ["", "cache:", *(f"  {line}" for line in _cache_lines(planned["cache"]))]
     lines += ["", "what the seeds can show:", *(f"  {line}" for line in _shown(planned))]
@@ -93,13 +112,33 @@ def _places(data: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield f"{row['dataset']}: {row['root'] or 'rendered miniature'}{origin}"
 
 
+def _shared_lines(shared: Mapping[str, Any]) -> Iterator[str]:
+    """What decides how long runs take and what they need, then all that differs from the defaults, by who said it."""
+    told, published = shared["settings"], shared["published"]
+    train, model, clips = told["train"], told["model"], told["clips"]
+    trunk = f"{model['name']} {model['pretrained']}".strip()
+    counts = f"{plural(train['epochs'], 'epoch')}, batches of {train['batch_size']}, {plural(clips['frames'], 'frame')}"
+    yield f"  {trunk}, {model['trunk']} trunk; {counts}, {plural(clips['views'], 'view')}"
+    if shared["download"]:
+        yield "  these weights are not on this machine: the first run downloads them"
+    others: dict[str, list[str]] = {}
+    for group, cls in protocol.GROUPS.items():
+        for key, value in given(cls(**told[group])).items():
+            others.setdefault(published.get(f"{group}.{key}", ""), []).append(f"{group}.{key}={spell(value)}")
+    for preset, words in sorted(others.items()):
+        head = f"by the preset {preset}, for every method: " if preset else "other than the defaults: "
+        yield from wrapped(head + " ".join(words), "  ", "    ")
+
+
 def _shown(planned: Mapping[str, Any]) -> list[str]:
-    return seeds.as_lines(planned["detectable"], len({row["seed"] for row in planned["runs"]}))
+    return seeds.as_lines(planned["detectable"], len({row["seed"] for row in planned["runs"]}), planned["untold"])
 
 
 def _left(seconds: list[float | None]) -> str:
     known = [value for value in seconds if value is not None]
-    return duration(sum(known)) if len(known) == len(seconds) else "unknown until a run is done"
+    if len(known) == len(seconds):
+        return duration(sum(known))
+    return f"over {duration(sum(known))}" if any(known) else "unknown until one like them is done"
 
 
 def _cache_lines(cache: Mapping[str, Any]) -> list[str]:

@@ -101,20 +101,31 @@ def _why_not(row: Row, count: int | None, width: float) -> str:
     return f"it takes {count} seeds to make {of} narrower than {100 * width:g} points, and {MOST} are the most"
 
 
-def outlook(store: Store, plan: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """For each data set and factor the smallest effect that the planned seeds find, and the seeds for wanted ones.
+def outlook(store: Store, plan: Mapping[str, Any]) -> tuple[list[dict[str, Any]], str]:
+    """For each data set and factor the smallest effect that the planned seeds find, and the seeds for wanted ones; and
+    why no number of seeds tells anything, where it is so.
 
-    Empty while no pair of two seeds is done. Corrected as strictly as Holm's first step does it, for as many effects
-    as a table of the finished grid has. An effect is None where none that scores can have would be found.
+    Without rows while no pair of two seeds is done. Corrected as strictly as Holm's first step does it, for as many
+    effects as a table of the finished grid has. An effect is None where none that scores can have would be found.
     """
-    if not any(row["status"] == "done" for row in plan["runs"]):
-        return []
     board, planned = results.of_plan(store, plan), len(_seeds(plan))
-    asked, rows = _asked(board), _rows(board)
-    level = strictest(_tests(asked)) if asked else 0.0
+    asked = _asked(board)
+    if not asked:
+        return [], _why_nothing(board)
+    if not board.done:
+        return [], ""
+    rows, level = _rows(board), strictest(_tests(asked))
     freedom = board.until["pilot"] - 1 if board.until else None
     known = [row for effect in asked if (row := rows.get(effect)) and row.effect.seed_variance]
-    return [_told(row, planned, level, freedom) for row in known]
+    return [_told(row, planned, level, freedom) for row in known], ""
+
+
+def _why_nothing(board: Board) -> str:
+    """Why no effect of a factor can be told from the planned runs, whatever their seeds."""
+    if len({run.method for run in board.runs}) < 2:
+        return "nothing: there is one method, which is compared with no other"
+    factors = ", ".join(factor.name for factor in board.factors)
+    return f"nothing, with any number of seeds: no two methods differ in one component alone (they differ in {factors})"
 
 
 def _told(row: Row, planned: int, level: float, freedom: int | None) -> dict[str, Any]:
@@ -181,10 +192,10 @@ def _seeds(plan: Mapping[str, Any]) -> list[int]:
     return list(dict.fromkeys(row["seed"] for row in plan["runs"]))
 
 
-def as_lines(found: Sequence[Mapping[str, Any]], seeds: int) -> list[str]:
-    """The outlook for people."""
+def as_lines(found: Sequence[Mapping[str, Any]], seeds: int, untold: str = "") -> list[str]:
+    """The outlook for people; `untold` is why there is none, if it will never be."""
     if not found:
-        return ["unknown until two seeds of a pair are done"]
+        return [untold or "unknown until two seeds of a pair are done"]
     head = ["data set", "metric", "factor", f"least effect at {seeds} seeds"]
     cells = [
         [

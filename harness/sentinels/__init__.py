@@ -110,7 +110,8 @@ class Epoch:
     training clips by label and prediction; `picked [K]` those that the epoch should have had by label, and `order`
     their positions as they came, of all processes;
     `probabilities [N, K]` and `labels [N]` are of the split that was evaluated; `skipped` counts optimiser steps
-    that a gradient scaler left out, `scale` is its factor after the epoch (None: there is no scaler).
+    that a gradient scaler left out, `scale` is its factor after the epoch (None: there is no scaler). `no_numbers` are
+    the loss terms that became none, in words: `x, then cls` where x did so first.
     """
 
     number: int
@@ -125,6 +126,7 @@ class Epoch:
     steps: int
     skipped: int
     scale: float | None
+    no_numbers: str = ""
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-import harness.datasets
 from harness.data.sentences import MEND, faults
+from harness.datasets import our_sentences
 from harness.sentinels import Finding, Reading, Sentinel, Setup
 from harness.sentinels._shares import exceeds
 from harness.words import some
@@ -88,8 +86,7 @@ class LabelRange(Sentinel):
 
 def _known_elsewhere(reading: Reading) -> Iterator[str]:
     """Our own sentence for one class, given to another."""
-    file = Path(harness.datasets.__file__).with_name("descriptions.toml")
-    owner = dict(_sentences(tomllib.loads(file.read_text(encoding="utf-8")).get(reading.dataset, {})))
+    owner = dict(_sentences(our_sentences().get(reading.dataset, {})))
     for name, sentence in zip(reading.classes, reading.descriptions, strict=False):
         if owner.get(sentence, name) != name:
             yield f"{name} has the sentence of {owner[sentence]}"

@@ -18,14 +18,10 @@ class NotFinite(Sentinel):
     failures = (7,)
 
     def on_epoch(self, epoch: Epoch) -> Iterator[Finding]:
-        losses = epoch.row["losses"]
-        broken = [name for name, value in losses.items() if not math.isfinite(value)]
-        if not broken:
+        if not epoch.no_numbers:
             return
-        terms = [name for name in broken if name != "total"] or ["total"]
-        which = ", ".join(terms)
         yield Finding(
-            f"the loss is no number any more; not finite: {which}. The run is ended: its weights are garbage",
-            "lower the learning rate, set train.clip_norm, and look at the inputs and settings of that term",
-            {name: str(losses[name]) for name in broken},
+            f"the loss is no number any more; not finite: {epoch.no_numbers}. The run ends: its weights are garbage",
+            "lower the learning rate, set train.clip_norm, and look at the inputs and settings of the term named first",
+            {name: str(value) for name, value in epoch.row["losses"].items() if not math.isfinite(value)},
         )

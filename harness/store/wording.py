@@ -5,7 +5,8 @@ Plain text; the rooms that show it add their markup.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from harness.words import plural
 
@@ -28,10 +29,11 @@ def chosen(selection: str) -> str:
     return _CHOSEN.get(selection, f"The epoch was chosen by {selection}.")
 
 
-def smoke_test(limits: Iterable[int]) -> tuple[str, str] | None:
-    """What runs were trained on a few clips only, and what follows. `limits` are clips a class, 0 for all of them."""
-    limits = sorted(set(limits))
-    few = [limit for limit in limits if limit]
+def smoke_test(specs: Iterable[Mapping[str, Any]]) -> tuple[str, str] | None:
+    """What runs with these specs were trained on a few clips only, and what follows."""
+    told = (spec.get("train", {}).get("limit", 0) for spec in specs)
+    limits = sorted({limit for limit in told if isinstance(limit, int)})
+    few = [limit for limit in limits if limit]  # 0 is no limit
     if not few:
         return None
     most = " or ".join([*map(str, few[:-1]), plural(few[-1], "clip")])

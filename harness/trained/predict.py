@@ -81,7 +81,8 @@ class Classifier:
     ) -> Prediction:
         """The class of a video. Boxes are x1, y1, x2, y2 in pixels: `face` for the whole video, or by frame.
 
-        Raises `BadInput` for what can't be read, and where the run was trained to refuse clips without a face box.
+        Raises `BadInput` for what can't be read, for a body where the run looks at none, and where the run was trained
+        to refuse clips without a face box.
         """
         path = Path(path)
         if not path.exists():
@@ -90,6 +91,9 @@ class Classifier:
         boxes = face if face is None or isinstance(face, Mapping) else {"": face}
         for box in (*(boxes or {}).values(), *([body] if body else [])):
             _check(box)
+        if body and (context := self.views.clips.context) != "body":
+            what = f"is a box for runs whose second stream is the body, and this one's is clips.context={context}"
+            raise BadInput("body", what, "leave it out")
         if not boxes and (policy := self.views.face.missing) in ("skip", "error"):
             what = f"no face box is given, and this run takes no clip without one (face.missing={policy})"
             raise BadInput(str(path), what, "say where the face is: --face, or face=")

@@ -41,7 +41,7 @@ class NotFinite(Exception):
     """The loss became NaN or infinite: the run is stopped, not continued on garbage."""
 
 
-MEND = "lower the learning rate or see the inputs"
+MEND = "look at what the first term named is made of, lower the learning rate, or see the inputs"
 
 
 class Viewer(Protocol):
@@ -266,10 +266,11 @@ class _Loop:
             steps=self.steps_done,
             skipped=tally.skipped,
             scale=scaler.get_scale() if (scaler := self.accelerator.scaler) is not None else None,
+            no_numbers=tally.no_numbers,
         )
         self.watch.epoch(facts)
-        if not all(map(math.isfinite, row["losses"].values())):
-            raise NotFinite(f"the loss is no number any more: {row['losses']}; {MEND}")
+        if tally.no_numbers:
+            raise NotFinite(f"the loss is no number any more: {tally.no_numbers}; {MEND}")
         _check_numbers(probabilities)
 
 
@@ -293,7 +294,7 @@ def predict(learner: Learner, split: Split, accelerator: Accelerator) -> np.ndar
 
 def _check_numbers(probabilities: np.ndarray) -> None:
     if not np.isfinite(probabilities).all():
-        raise NotFinite(f"the predictions are no numbers any more; {MEND}")
+        raise NotFinite("the predictions are no numbers any more; lower the learning rate or see the inputs")
 
 
 def _scores(probabilities: np.ndarray, split: Split) -> dict[str, float]:

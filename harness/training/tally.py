@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
-from torch import Tensor
+from torch import Tensor, nn
 
 from harness import scores
 from harness.learner import Loss, row_entropy
 from harness.methods import Batch
 from harness.snapshot import copied
 
-_KEPT = ("sums", "weights", "share", "confusion", "targets", "skipped")
+_KEPT = ("sums", "broken", "weights", "share", "confusion", "targets", "skipped")
 
 
 class Tally:
@@ -23,6 +23,7 @@ class Tally:
 
     def __init__(self, classes: int, device: torch.device) -> None:
         self.sums: dict[str, Tensor] = {}
+        self.broken = torch.zeros(0, dtype=torch.long, device=device)  # micro-batches since each sum is none
         self.weights: dict[str, float] = {}
         self.share = torch.zeros((), device=device)
         self.confusion = torch.zeros(classes * classes, device=device)
@@ -30,12 +31,15 @@ class Tally:
         self.targets = torch.eye(classes)
         self.skipped = 0  # optimiser steps that a gradient scaler left out
         self.table = np.zeros((classes, classes))  # the confusion of all processes, once `row` has been called
+        self.no_numbers = ""  # terms that are none, in words, those that broke first in front: likewise
 
     def add(self, loss: Loss, batch: Batch, weight: float) -> None:
         """A micro-batch that stands for `weight` of its global batch; of weight 0 it only fills a place."""
         values = {"total": loss.total, **{name: value for name, (_, value) in loss.terms.items()}}
         for name, value in values.items():
             self.sums[name] = self.sums.get(name, 0) + value.detach() * weight
+        odd = ~torch.stack(list(self.sums.values())).isfinite()
+        self.broken = odd + nn.functional.pad(self.broken, (0, len(odd) - len(self.broken)))
         self.weights = {name: factor for name, (factor, _) in loss.terms.items()}
         self.share += weight
         if weight:
@@ -71,19 +75,28 @@ class Tally:
 
     def row(self, accelerator: Accelerator) -> dict[str, Any]:
         """The epoch in plain numbers, over all processes."""
-        names = list(self.sums)
-        packed = torch.cat([torch.stack([self.sums[name] for name in names]), self.share[None], self.confusion])
-        packed = accelerator.reduce(packed, "sum").cpu()
-        losses = dict(zip(names, (packed[: len(names)] / packed[len(names)]).tolist(), strict=True))
-        classes = math.isqrt(len(self.confusion))
-        self.table = table = packed[len(names) + 1 :].reshape(classes, classes).numpy()
+        parts = [torch.stack(list(self.sums.values())), self.share[None], self.confusion, self.broken]
+        packed = accelerator.reduce(torch.cat(parts), "sum").cpu()
+        sums, share, confusion, broken = packed.split([len(part) for part in parts])
+        self.no_numbers = _in_order(dict(zip(self.sums, broken.tolist(), strict=True)))
+        classes = math.isqrt(len(confusion))
+        self.table = table = confusion.reshape(classes, classes).numpy()
         return {
-            "losses": losses,
+            "losses": dict(zip(self.sums, (sums / share).tolist(), strict=True)),
             "weights": self.weights,
             "gradient_norm": _mean_of_finite(self.norms),
             "train": {"war": float(table.trace() / table.sum()), "uar": float(scores.recalls(table).mean())},
             "target": _target_facts(self.targets.cpu()),
         }
+
+
+def _in_order(broken: dict[str, float]) -> str:
+    """Terms by how long they have been no numbers: in `x, then cls` the second took it over from the first."""
+    since = {name: count for name, count in broken.items() if count}
+    if len(since) > 1:
+        since.pop("total", None)  # it is their sum
+    order = sorted(set(since.values()), reverse=True)
+    return ", then ".join(", ".join(name for name in since if since[name] == count) for count in order)
 
 
 def _mean_of_finite(norms: list[Tensor]) -> float | None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import itertools
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,7 +22,7 @@ from harness.errors import BadInput
 from harness.schedule import launch as launching
 from harness.schedule.launch import Launch
 from harness.schedule.progress import Board
-from harness.store import Record, Store
+from harness.store import Record, Store, predictions
 from harness.verify.again import Again, Unverifiable
 
 # Between machines of different types, two to three times the largest that was measured (docs/verify.md):
@@ -45,6 +45,8 @@ class Cell:
 
     dataset: str
     run_id: str
+    method: str
+    seed: str
     told: dict[tuple[str, str], float] = field(default_factory=dict)
 
 
@@ -126,7 +128,8 @@ def _places(stores: Sequence[Store]) -> str:
 def _cell(record: Record) -> Cell:
     if not record.done:
         raise BadInput(record.run_id, "is not done, so there is nothing to compare with", "give a run that is")
-    return Cell(record.spec["dataset"], record.run_id)
+    spec = record.spec
+    return Cell(spec["dataset"], record.run_id, spec["method"], str(spec["seed"]))
 
 
 def _cells(path: Path) -> list[Cell]:
@@ -135,7 +138,7 @@ def _cells(path: Path) -> list[Cell]:
         with path.open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
                 place = row["dataset"], row["run_id"]
-                told = found.setdefault(place, Cell(*place)).told
+                told = found.setdefault(place, Cell(*place, row["method"], row["seed"])).told
                 told[row["split"], row["metric"]] = float(row["value"])
     except (KeyError, TypeError, ValueError, csv.Error) as error:
         raise BadInput(str(path), f"is no table of results ({error})", "write it again: harness report") from error
@@ -145,12 +148,24 @@ def _cells(path: Path) -> list[Cell]:
 
 
 def _drawn(cells: Sequence[Cell], sample: int, content: bytes) -> list[Cell]:
-    """As many cells as asked for, spread over the data sets: the same ones as long as the leaderboard is the same."""
-    by_dataset: dict[str, list[Cell]] = {}
-    for cell in sorted(cells, key=lambda cell: hashlib.sha256(content + cell.run_id.encode()).digest()):
-        by_dataset.setdefault(cell.dataset, []).append(cell)
-    rounds = itertools.zip_longest(*(by_dataset[name] for name in sorted(by_dataset)))
-    return [cell for cell in itertools.chain.from_iterable(rounds) if cell is not None][:sample]
+    """As many cells as asked for, spread over data sets, methods and seeds.
+
+    Each is of those that were drawn least so far; a hash decides among equals, so that they are the same as long as
+    the leaderboard is the same.
+    """
+    left = sorted(cells, key=lambda cell: hashlib.sha256(content + cell.run_id.encode()).digest())
+    drawn: list[Cell] = []
+    count = Counter[tuple[str, str]]()
+    while left and len(drawn) < sample:
+        chosen = min(left, key=lambda cell: [count[level] for level in _levels(cell)])
+        left.remove(chosen)
+        drawn.append(chosen)
+        count.update(_levels(chosen))
+    return drawn
+
+
+def _levels(cell: Cell) -> list[tuple[str, str]]:
+    return [("dataset", cell.dataset), ("method", cell.method), ("seed", cell.seed)]
 
 
 def _wrong(cell: Cell, stores: Sequence[Store]) -> Iterator[str]:
@@ -160,7 +175,7 @@ def _wrong(cell: Cell, stores: Sequence[Store]) -> Iterator[str]:
         if record is None:
             yield f"{cell.run_id}: no such run in {_places(stores)}: give --runs"
             return
-        found = list(agreement.contradictions(record, agreement.read(record)))
+        found = list(agreement.contradictions(record, predictions.read(record.folder)))
     except BadInput as error:
         yield f"{cell.run_id}: {error}"
         return

@@ -52,6 +52,18 @@ def left(cache: Path) -> set[str]:
     return {path.relative_to(cache).as_posix() for path in files}
 
 
+def test_a_cache_that_can_not_be_made_is_refused_by_the_variable_that_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "file" / "cache"))
+    monkeypatch.chdir(tmp_path)
+    assert main(["plan", "--datasets", "caer", "--methods", "prompt"]) == 2
+    said = capsys.readouterr().err
+    assert "HARNESS_CACHE: " in said and "can't be made (Not a directory)" in said
+    assert main(["cache", "list"]) == 0
+
+
 def test_what_is_kept_is_told_the_least_recently_used_first(cache: Path, capsys: pytest.CaptureFixture) -> None:
     assert main(["cache", "list", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)

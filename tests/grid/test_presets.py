@@ -32,6 +32,11 @@ def test_the_grids_own_sections_override_a_preset():
     found = grid.build("g", raw, ["train.epochs=3"])
     assert (found.sections["train"].lr, found.sections["train"].epochs) == (0.5, 3)
     assert found.sections["train"].optimizer == "sgd"
+    assert (
+        found.published["train.optimizer"] == "clip-caer" and not {"train.lr", "train.epochs"} & found.published.keys()
+    )
+    tiny = grid.build("g", raw, tiny=True)
+    assert "clips.frames" in found.published and "clips.frames" not in tiny.published
 
 
 def test_a_preset_can_be_extended_and_be_a_baseline():

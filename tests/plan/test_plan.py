@@ -104,6 +104,117 @@ def test_the_runs_of_a_large_grid_share_what_they_have_in_common(small: Plan) ->
     assert all(run.spec["train"] is first.spec["train"] and run.spec["data"] is first.spec["data"] for run in others)
 
 
+def test_only_the_copies_of_wanted_runs_are_spoken_of(small: Plan) -> None:
+    both = grid.build("test", {**FACTORS, "datasets": ["raer", "caer"], **SMALL})
+    assert list(plan.plan(both).wanted_copies) == ["raer", "caer"]
+    some = plan.plan(both.select(["raer"], ["prompt"], []))
+    assert list(some.copies) == ["raer", "caer"] and list(some.wanted_copies) == ["raer"]
+    assert outlook.cache(some)["rows"] == outlook.cache(small)["rows"]
+
+
+# ── how long it takes ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def told_times(store: Store, made: Plan) -> dict[str, float | None]:
+    return {row["method"]: row["eta_s"] for row in plan.as_json(made, store, "")["runs"] if row["status"] == "todo"}
+
+
+def test_a_time_is_that_of_stored_runs_of_its_method_by_their_epochs(tmp_path: Path) -> None:
+    store, short = Store(tmp_path / "runs"), planned(train={"limit": 4, "epochs": 4})
+    for run in short.runs:
+        if run.seed == 0 and run.spec["method"] != "ldl+mixup+prompt":
+            keep(store, run, status="done", duration_s=12.0 if "mixup" in run.spec["method"] else 4.0)
+    long = told_times(store, planned(train={"limit": 4, "epochs": 40}))
+    assert long == {"prompt": 40.0, "ldl+prompt": 40.0, "mixup+prompt": 120.0, "ldl+mixup+prompt": 40.0}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"model": {"trunk": "trainable"}},
+        {"model": {"layers": 4}},
+        {"clips": {"frames": 16, "views": 3}},
+        {"train": {"limit": 4, "batch_size": 2}},
+        {"train": {"limit": 4, "accumulation": 2}},
+        {"baseline": "", "factors": {"mixup": ["mixup(level=input)", "mixup(level=input)+ldl"]}},
+    ],
+)
+def test_no_time_is_told_by_runs_that_take_another(other: dict[str, Any], small: Plan, tmp_path: Path) -> None:
+    store = Store(tmp_path / "runs")
+    for run in small.runs:
+        keep(store, run, status="done", duration_s=4.0)
+    made = planned(**other)
+    assert set(told_times(store, made).values()) == {None}
+    assert outlook._left([4.0, None]) == "over 4 s" and outlook._left([0.0, None]).startswith("unknown")
+
+
+def test_a_stored_method_that_is_not_there_any_more_tells_no_time_of_others(small: Plan, tmp_path: Path) -> None:
+    store, (run, *_) = Store(tmp_path / "runs"), small.runs
+    keep(store, dataclasses.replace(run, spec={**run.spec, "method": "gone"}), status="done", duration_s=4.0)
+    assert set(told_times(store, small).values()) == {None}
+
+
+# ── stored runs of another address ──────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("then", "why"),
+    [
+        ({"plugins": {"gce": {"hash": "0"}}}, "other code of gce"),
+        ({"protocol": 1, "train": {"limit": 4}}, "another version of harness's protocol"),
+        ({"model": {"weights": "0"}}, "other weights"),
+        ({"data": {"fingerprint": "0"}}, "other contents of the data set"),
+        ({"plugins": {"gce": {"hash": "0"}}, "model": {"weights": "0"}}, "other weights and other code of gce"),
+        ({"train": {"lr": 0.5}}, ""),
+        ({"train": {"lr": 0.5}, "model": {"weights": "0"}}, ""),
+        ({"data": {"fingerprint": "0", "fold": "2"}}, ""),
+    ],
+)
+def test_stored_runs_of_the_same_settings_are_told_with_what_made_them_others(
+    then: dict[str, Any], why: str, small: Plan, tmp_path: Path
+) -> None:
+    store = Store(tmp_path / "runs")
+    runs = [dataclasses.replace(run, spec={**run.spec, "plugins": {"gce": {"hash": "1"}}}) for run in small.runs]
+    made = dataclasses.replace(small, runs=tuple(runs))
+    for run in runs[:3]:
+        changed = {key: {**run.spec[key], **value} if key != "protocol" else value for key, value in then.items()}
+        if "protocol" in then:
+            changed["train"] = then["train"]  # before the settings that the protocol has brought since
+        old = dataclasses.replace(run, run_id=f"{run.run_id}-old", spec={**run.spec, **changed})
+        keep(store, old, status="done", duration_s=4.0)
+    found = plan.as_json(made, store, "")["outdated"]
+    assert found == ([{"dataset": "raer", "runs": 3, "why": why}] if why else [])
+    keep(store, runs[0], status="done", duration_s=4.0)
+    assert sum(row["runs"] for row in plan.as_json(made, store, "")["outdated"]) == (2 if why else 0)
+
+
+# ── what runs share ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_differs_from_the_defaults_is_told_by_who_said_it(tmp_path: Path) -> None:
+    """And that the weights are to be downloaded, where they are."""
+    raw = {"datasets": ["raer"], "methods": ["prompt", "clip-caer"], "train": {"lr": 0.5}}
+    made = grid.build("test", raw, ["clips.frames=4"])
+    first, *lines = outlook._shared_lines(outlook.shared(made))
+    assert first == "  ViT-B-32 openai, trainable trunk; 20 epochs, batches of 8, 4 frames, 4 views"
+    own = next(line for line in lines if "other than the defaults" in line)
+    assert own.split(": ")[1] == "train.lr=0.5 clips.frames=4"
+    preset = " ".join(lines[lines.index(own) + 1 :])
+    assert preset.startswith("  by the preset clip-caer, for every method: train.batch_size=8 train.optimizer=sgd")
+    assert "model.trunk=trainable" in preset and "train.lr" not in preset and "clips.frames" not in preset
+
+
+def test_a_download_is_told_until_the_weights_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    made = grid.build("test", {"datasets": ["raer"], "methods": ["clip-caer"]})
+    assert any("downloads" in line for line in outlook._shared_lines(outlook.shared(made)))
+    weights = tmp_path / "models--timm--vit_base_patch32_clip_224.openai/snapshots/0a1b/open_clip_model.safetensors"
+    weights.parent.mkdir(parents=True)
+    weights.touch()
+    assert not any("downloads" in line for line in outlook._shared_lines(outlook.shared(made)))
+    assert not outlook.shared(grid.build("test", {"datasets": ["raer"], "methods": ["prompt"]}))["download"]
+
+
 # ── the cache ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -128,8 +239,9 @@ def test_folds_share_the_views_that_they_have_in_common(small: Plan) -> None:
     copy = small.copies["raer"]
     turned = [dataclasses.replace(clip, split="test" if clip.split == "train" else "train") for clip in copy.scan.clips]
     other = dataclasses.replace(copy, name="fold 2", scan=dataclasses.replace(copy.scan, clips=turned))
-    folds = dataclasses.replace(small, copies={"fold 1": copy, "fold 2": other})
-    again = dataclasses.replace(small, copies={"fold 1": copy, "fold 2": copy})
+    runs = tuple(dataclasses.replace(small.runs[0], copy=name) for name in ("fold 1", "fold 2"))
+    folds = dataclasses.replace(small, copies={"fold 1": copy, "fold 2": other}, runs=runs)
+    again = dataclasses.replace(small, copies={"fold 1": copy, "fold 2": copy}, runs=runs)
     assert outlook.cache(folds)["rows"][0]["rows"] == len(turned) * (3 + 1)
     assert outlook.cache(again)["rows"] == outlook.cache(small)["rows"]
 

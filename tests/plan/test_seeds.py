@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -45,10 +46,10 @@ def test_seeds_are_added_after_the_grids_own_and_none_twice() -> None:
 
 def test_the_outlook_is_told_once_pairs_are_done(tmp_path: Path) -> None:
     plan = plan_of(["caer"], [0, 1, 2])
-    assert seeds.outlook(Store(tmp_path / "empty"), plan) == []
+    assert seeds.outlook(Store(tmp_path / "empty"), plan) == ([], "")
     for row in plan["runs"]:
         row["status"] = "done"
-    found = {row["factor"]: row for row in seeds.outlook(store_of(tmp_path / "runs", plan), plan)}
+    found = {row["factor"]: row for row in seeds.outlook(store_of(tmp_path / "runs", plan), plan)[0]}
     assert set(found) == {"ldl", "warmup", "moco"}
     for row in found.values():
         needed = list(row["seeds"].values())
@@ -66,7 +67,7 @@ def test_the_outlook_is_corrected_for_the_whole_table_of_the_finished_grid(tmp_p
     rows = [{**row, "status": "done"} for row in plan["runs"] if row["dataset"] in done]
     store = store_of(tmp_path, {**plan, "runs": rows})
     plan = {**plan, "runs": rows + [row for row in plan["runs"] if row["dataset"] not in done]}
-    found = seeds.outlook(store, plan)
+    found, _ = seeds.outlook(store, plan)
     assert {row["dataset"] for row in found} == set(done)
     effects = {(row.dataset, row.factor, row.metric): row.effect for row in ablation(of_plan(store, plan)).rows}
     for row in found:
@@ -81,7 +82,7 @@ def test_the_outlook_after_a_pilot_judges_by_the_pilots_seeds(tmp_path: Path) ->
         row["status"] = "done"
     store = store_of(tmp_path, plan)
     spread = {r.factor: r.effect.seed_variance or 0.0 for r in ablation(of_plan(store, plan)).rows if r.metric == "war"}
-    for row in seeds.outlook(store, plan):
+    for row in seeds.outlook(store, plan)[0]:
         wanted = statistics.detectable(spread[row["factor"]], 0.0, 6, 1 - 0.05 / 3, 0.8, freedom=2)
         assert row["effect"] == pytest.approx(wanted)
 
@@ -95,9 +96,23 @@ def wild(root: Path, scores: dict[tuple[int, int], float]) -> tuple[Store, dict]
     return Store(root), plan
 
 
+@pytest.mark.parametrize(
+    ("factors", "why"),
+    [({}, "there is one method"), ({"ldl": ["", "ldl+mixup"]}, r"differ in one component alone .*in ldl, mixup")],
+)
+def test_methods_from_which_no_effect_can_be_told_are_named_as_such(
+    factors: dict[str, list[str]], why: str, tmp_path: Path
+) -> None:
+    listed = {**plan_of(["caer"], [0, 1, 2], factors), "factors": []}
+    for place, store in enumerate((Store(tmp_path / "empty"), store_of(tmp_path / "done", listed))):
+        found, untold = seeds.outlook(store, listed)
+        assert not found and re.search(why, untold), place
+        assert seeds.as_lines(found, 3, untold) == [untold]
+
+
 def test_an_effect_larger_than_scores_can_have_is_none(tmp_path: Path) -> None:
     store, plan = wild(tmp_path, {(0, 0): 0.2, (1, 0): 0.8, (0, 1): 0.8, (1, 1): 0.2})
-    (row,) = seeds.outlook(store, plan)
+    ((row,), _) = seeds.outlook(store, plan)
     assert row["effect"] is None
     assert any("moco" in line and " none " in line for line in seeds.as_lines([row], 2))
 

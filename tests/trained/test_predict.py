@@ -147,6 +147,15 @@ def test_a_box_that_is_no_area_is_refused(box, run):
         load(run.record.run_id, run.runs).predict(video(run), box)
 
 
+def test_a_body_is_refused_where_the_run_looks_at_none(trained, capsys):
+    for name, context in (("adapter and prompts", "full"), ("trunk", "masked-face")):
+        run = trained[name]
+        with pytest.raises(BadInput, match=f"body: is a box for runs whose .* clips.context={context} — leave it out"):
+            load(run.record.run_id, run.runs).predict(video(run), body=(10, 10, 30, 30))
+    words = ["predict", run.record.run_id, video(run), "--runs", run.runs, "--body", "10,10,20,20"]
+    assert main(words) == 2 and "clips.context=masked-face" in capsys.readouterr().err
+
+
 # ── runs that can't predict ─────────────────────────────────────────────────────────────────────────────────
 
 

@@ -1,5 +1,6 @@
 """The loop: who gets which clips, that every clip counts once, and what an epoch writes down."""
 
+import contextlib
 import math
 
 import numpy as np
@@ -15,6 +16,9 @@ from harness import scores
 from harness.data.loading import as_picks
 from harness.data.sharing import epoch_picks, share
 from harness.learner import Learner
+from harness.methods.dc import Decorrelation
+from harness.methods.ldl import LabelDistribution
+from harness.methods.lsr import LabelSmoothing
 from harness.protocol import Train
 from harness.training import loop
 
@@ -93,6 +97,68 @@ def test_a_loss_that_is_no_number_stops_the_run(make_learner, splits):
         train(make_learner("prompt"), splits)
 
 
+@pytest.mark.parametrize(
+    ("after", "said"),
+    [
+        (lambda rows: 1.1 * rows, "ldl.kernel must give .* rows sum to 1.1 at least and 1.1 at most"),
+        (lambda rows: rows + torch.tensor([[0.1, 0, -0.1]]), r"ldl.kernel .* least entry is -0.\d+ — divide each row"),
+        (lambda rows: (rows - 1).log(), "ldl.kernel .* rows sum to nan at least"),
+    ],
+)
+def broken_from(step, value):
+    """A loss term of `dc` that is 1 up to a step, and then `value(out)`."""
+
+    def loss(self, out, batch, ctx):
+        return {"dc": (1.0, value(out) if ctx.step >= step else out.logits.sum() * 0 + 1)}
+
+    return loss
+
+
+@pytest.mark.parametrize(
+    ("step", "value", "said"),
+    [
+        (1, lambda out: (out.logits.sum() * 0).log(), "dc, then cls"),
+        (2, lambda out: (out.logits.sum() * 0).log(), "dc"),  # the last step: nothing has caught it
+        (1, lambda out: (out.logits.sum() * 0).sqrt(), "cls, dc"),  # its gradient is none, and all go at once
+    ],
+)
+def test_the_term_that_broke_first_is_named_first(step, value, said, make_learner, splits, monkeypatch):
+    told = []
+    monkeypatch.setattr(Decorrelation, "loss", broken_from(step, value))
+    learner, watch = make_learner("prompt+dc"), make_watch(splits, told.append)
+    with pytest.raises(loop.NotFinite, match=f"no number any more: {said}; look at what the first"):
+        settings = Train(epochs=2, batch_size=8)
+        loop.train(learner, splits, settings, "war", 0, Accelerator(cpu=True), Silent(), [], watch)
+    (alarm,) = (alarm for alarm in told if alarm.sentinel == "not-finite")
+    assert f"not finite: {said}. The run ends" in alarm.message
+
+
+def test_targets_that_are_no_distributions_are_refused_by_the_component_that_made_them(
+    after, said, make_learner, splits, monkeypatch
+):
+    kernel = LabelDistribution.kernel
+    monkeypatch.setattr(LabelDistribution, "kernel", lambda self, rows, ctx: after(kernel(self, rows, ctx)))
+    with pytest.raises(ValueError, match=said):
+        train(make_learner("prompt+ldl+lsr+warmup(epochs=0)"), splits)
+
+
+def test_targets_that_are_no_distributions_from_a_later_epoch_on_are_refused_then(make_learner, splits, monkeypatch):
+    kernel, done = LabelSmoothing.kernel, []
+    monkeypatch.setattr(LabelSmoothing, "kernel", lambda self, rows, ctx: (1 + ctx.epoch) * kernel(self, rows, ctx))
+    monkeypatch.setattr(Silent, "epoch", lambda self, row: done.append(row))
+    with pytest.raises(ValueError, match="lsr.kernel .* rows sum to 2 at least"):
+        train(make_learner("lsr+prompt"), splits)
+    assert len(done) == 1
+
+
+def test_targets_made_of_text_that_is_no_number_are_not_blamed_on_who_made_them(make_learner, splits):
+    learner = make_learner("prompt+ldl")
+    with torch.no_grad():
+        next(p for p in learner.model.text.parameters() if p.requires_grad).fill_(float("nan"))
+    with pytest.raises(loop.NotFinite, match="no number"):
+        train(learner, splits)
+
+
 def test_an_epochs_row_tells_terms_weights_rates_and_target(make_learner, splits):
     row = train(make_learner("prompt+ldl(temperature=0.05)+moco(weight=0.5)"), splits).history[0]
     assert set(row["losses"]) == {"total", "cls", "moco"}
@@ -133,12 +199,12 @@ class Reads(TorchDispatchMode):
 @pytest.mark.parametrize(
     "method", ["prompt", "prompt+ldl+warmup+mixup+moco(queue=16)+dc+mi", "balanced+ldam+adapter+blv"]
 )
-def test_no_step_reads_a_number_back(method, make_learner, splits, monkeypatch):
+def test_no_step_but_an_epochs_first_reads_a_number_back(method, make_learner, splits, monkeypatch):
     reads, step = Reads(), loop._Loop.step
 
-    def watched(*inputs):
-        with reads:
-            step(*inputs)
+    def watched(self, *inputs):
+        with reads if self.ctx.step else contextlib.nullcontext():
+            step(self, *inputs)
 
     monkeypatch.setattr(loop._Loop, "step", watched)
     train(make_learner(method), splits)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,21 +37,31 @@ def names() -> tuple[str, ...]:
 @functools.cache
 def get(name: str) -> Preset:
     raw = tomllib.loads((Path(__file__).parent / f"{name}.toml").read_text(encoding="utf-8"))
-    plain = {key: " ".join(raw.pop(key).split()) for key in ("method", "paper", "note")}
-    return Preset(name, sections=raw, **plain)
+    method = "".join(raw.pop("method").split())
+    paper, note = (" ".join(raw.pop(key).split()) for key in ("paper", "note"))
+    return Preset(name, method, paper, note, sections=raw)
 
 
-def sections_of(presets: Iterable[str]) -> dict[str, dict[str, Any]]:
+def sections_of(presets: Sequence[str]) -> dict[str, dict[str, Any]]:
     """The settings that the named presets share. Raises `BadInput` where they disagree."""
     merged: dict[str, dict[str, Any]] = {}
-    origin: dict[tuple[str, str], str] = {}
+    first = origins(presets)
     for name in presets:
         for group, values in get(name).sections.items():
             for key, value in values.items():
                 before = merged.setdefault(group, {}).setdefault(key, value)
                 if before != value:
-                    other = origin[group, key]
+                    other = first[f"{group}.{key}"]
                     what = f"{other} has {group}.{key} = {spell(before)}, {name} has {spell(value)}"
                     raise BadInput(f"presets {other} and {name}", what, "train them in two grids")
-                origin.setdefault((group, key), name)
     return merged
+
+
+def origins(presets: Sequence[str]) -> dict[str, str]:
+    """The first of the presets that has a setting, by the setting's whole name (`train.epochs`)."""
+    return {
+        f"{group}.{key}": name
+        for name in reversed(presets)
+        for group, values in get(name).sections.items()
+        for key in values
+    }
