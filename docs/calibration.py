@@ -95,7 +95,9 @@ OTHERS = """\
   McCulloch 1992). Parts that come out negative are set to 0 and named. The variance that a score has for its test clips
   stands apart: all runs of a data set share its clips, so most of it is in the data sets' part.
 - **Detectable effect**: the smallest that the test above finds in 80 % of the grids with so many seeds, were s² and c
-  what they seem. From few seeds they are a rough guide.
+  what they seem: each factor's own on each data set, after Holm's first step over the table. Leaderboards show the
+  smallest and the largest of a data set's factors, `harness plan` all of them. Above 100 points there is none. From few
+  seeds they are a rough guide.
 - **Seeds until a width is reached** (Stein 1945): a pilot's s² tells how many seeds are needed. Stopping by a variance
   that goes on to be used makes intervals too narrow, so s² stays the pilot's, and only the mean is over all seeds.
 """

@@ -131,17 +131,17 @@ def test_what_a_hook_raises_is_told_with_the_plugins_own_line(tmp_path):
             "label mixture [5, 3] whose rows sum to [2.0",
         ),
         ("def on_batch(self, batch, ctx): batch.face *= 2", "on_batch gives nothing"),
-        ("def kernel(self, targets, ctx): return [targets]", "kernel gives a list for targets"),
+        ("def kernel(self, targets, ctx): return [targets]", "kernel gives `list` for targets"),
         ("def on_logits(self, logits, batch, ctx): pass", "on_logits gives nothing"),
-        ("def weigh(self, log_p, batch, ctx): return 2", "weigh gives a int"),
-        ("def loss(self, out, batch, ctx): return out.logits.mean()", "loss gives a Tensor"),
+        ("def weigh(self, log_p, batch, ctx): return 2", "weigh gives `int`"),
+        ("def loss(self, out, batch, ctx): return out.logits.mean()", "loss gives `Tensor`"),
         (
             "def loss(self, out, batch, ctx): return {'mine': out.logits.mean()}",
-            "loss gives a Tensor for the term 'mine'",
+            "loss gives `Tensor` for the term 'mine'",
         ),
         (
             "def loss(self, out, batch, ctx): return {'mine': (out.logits.mean(), 0.5)}",
-            "loss gives (a Tensor, a float) for the term 'mine'",
+            "loss gives (`Tensor`, `float`) for the term 'mine'",
         ),
     ],
 )
@@ -461,7 +461,7 @@ def test_exit_code_and_json_say_what_failed(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["ldll"], "no such component or data set — did you mean ldl? (one from outside takes `pip install`, or"),
+        (["ldll"], "no such component or data set — did you mean ldl, ldam? (one from outside takes `pip install`, or"),
         (["ldl", "--root", "."], "ldl is a component, which reads no data"),
         (["dfew"], "there is no copy of dfew to read"),
         (["caer", "--root", "nowhere"], r"no folder nowhere"),

@@ -24,8 +24,15 @@ NOWHERE = Store("nowhere")
 # ── leaderboards ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def board(folder: Path, manifest: str, score: float = 0.5, runs: dict[str, str] | None = None, p: str = "0.2") -> str:
-    """A leaderboard of one data set: by method the seeds that are done, as `{"prompt": "01"}`."""
+def board(
+    folder: Path,
+    manifest: str,
+    score: float = 0.5,
+    runs: dict[str, str] | None = None,
+    p: str = "0.2",
+    told: dict[str, Any] | None = None,
+) -> str:
+    """A leaderboard of one data set: by method the seeds that are done, as `{"prompt": "01"}`; `told` of its runs."""
     folder.mkdir(parents=True)
     rows = [
         {"run_id": f"{method}-s{seed}-{manifest}", "dataset": "caer", "method": method, "seed": seed}
@@ -36,7 +43,8 @@ def board(folder: Path, manifest: str, score: float = 0.5, runs: dict[str, str] 
     table(folder / "results.csv", [{**row, **told} for row in rows for told in scores])
     effect = {"dataset": "caer", "metric": "war", "factor": "ldl", "effect": 0.05, "ci_low": 0.01, "ci_high": 0.09}
     table(folder / "ablation.csv", [{**effect, "p": p, "p_holm": p, "n_pairs": 2}])
-    write_json(folder / "copies.json", {"caer": {"manifests": [manifest], "miniature": False, "errors": []}})
+    copy = {"manifests": [manifest], "miniature": False, "errors": [], **(told or {})}
+    write_json(folder / "copies.json", {"caer": copy})
     return str(folder)
 
 
@@ -68,11 +76,36 @@ def test_seeds_and_missing_runs_are_shown_and_runs_of_the_same_address_counted(t
     found = compare(one, other, NOWHERE)
     by_method = {row["of"][1]: row for row in found["runs"]}
     assert by_method["prompt"]["done"] == [["0", "1", "2"], ["0", "1"]] and by_method["prompt"]["same"] == 2
-    assert by_method["ldl+prompt"]["missing"] == [["2"], ["0", "1"]]
+    assert by_method["ldl+prompt"]["missing"] == [["2"], []]
     assert found["alone"] == [["caer ldl+prompt"], ["caer lsr+prompt"]]
     page = text(found)
     assert "missing in A: caer ldl+prompt seed 2 (failed, or not trained)" in page
-    assert "only in B: caer lsr+prompt" in page
+    assert "only in B: caer lsr+prompt" in page and "missing in B" not in page
+
+
+def test_settings_in_which_two_leaderboards_differ_are_named(tmp_path):
+    short = {"settings": {"train.epochs": ["4"], "clips.frames": ["8"]}, "processes": [1]}
+    long = {"settings": {"train.epochs": ["20", "30"], "clips.frames": ["8"]}, "processes": [1, 2]}
+    one, other = board(tmp_path / "a", "aaaa", told=short), board(tmp_path / "b", "aaaa", 0.6, told=long)
+    found = compare(one, other, NOWHERE)
+    assert found["settings"] == {"caer": {"train.epochs": ["4", "20 or 30"], "processes a run": ["1", "1 or 2"]}}
+    page = text(found)
+    assert "train.epochs     4    20 or 30" in page and "⚠ settings differ (above)" in page
+    same = text(compare(one, one, NOWHERE))
+    assert "settings\n  the same" in same and "⚠" not in same
+
+
+def test_a_leaderboard_that_does_not_tell_its_settings_is_said_not_to(tmp_path):
+    told = {"settings": {"train.epochs": ["4"]}, "processes": []}
+    found = compare(board(tmp_path / "a", "aaaa"), board(tmp_path / "b", "aaaa", 0.6, told=told), NOWHERE)
+    assert found["settings"] == {"caer": None}
+    assert "not known of caer" in text(found) and "⚠ settings are not known" in text(found)
+
+
+def test_differences_are_written_as_on_leaderboards(tmp_path):
+    one, other = board(tmp_path / "a", "aaaa"), board(tmp_path / "b", "aaaa", 0.49999)
+    third = board(tmp_path / "c", "aaaa", 0.4)
+    assert "-0.0" not in text(compare(one, other, NOWHERE)) and "−10.0" in text(compare(one, third, NOWHERE))
 
 
 def test_effects_stand_side_by_side_with_whether_their_words_agree(tmp_path):

@@ -261,9 +261,7 @@ def test_a_sample_of_a_leaderboard_is_spread_over_its_data_sets_and_drawn_alike_
     assert [row["run_id"] for row in again[:2]] == [row["run_id"] for row in found["verified"]]
 
 
-@given(
-    st.integers(1, 3), st.integers(1, 4), st.integers(1, 5), st.integers(1, 12), st.binary(max_size=4), st.randoms()
-)
+@given(st.integers(1, 3), st.integers(1, 4), st.integers(1, 5), st.integers(1, 12), st.binary(max_size=4), st.randoms())
 def test_a_sample_is_spread_over_data_sets_methods_and_seeds(datasets, methods, seeds, sample, content, random):
     grid = itertools.product("abc"[:datasets], "mnop"[:methods], "01234"[:seeds])
     cells = [verify.Cell(dataset, f"{dataset}{method}{seed}", method, seed) for dataset, method, seed in grid]

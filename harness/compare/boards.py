@@ -1,4 +1,4 @@
-"""Two leaderboard folders: which runs each has, their mean scores, and whether their effects say the same."""
+"""Two leaderboard folders: their settings, which runs each has, mean scores, and whether effects say the same."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness.compare.agreement import differing
 from harness.errors import BadInput
 from harness.files import read_json
 from harness.statistics import mean, verdict
@@ -42,6 +43,7 @@ def compare(first: Path, second: Path) -> dict[str, Any]:
         "alarms": [
             {name: fact["errors"] for name, fact in board.copies.items() if fact.get("errors")} for board in boards
         ],
+        "settings": {name: _settings(boards, name) for name in datasets},
         "runs": list(_runs(boards)),
         "scores": rows,
         "alone": alone,
@@ -106,11 +108,21 @@ def _copies(boards: list[_Board], dataset: str) -> list[list[str]]:
     return [[manifest for fold in shared for manifest in of[fold]] for of in folds]
 
 
+def _settings(boards: list[_Board], dataset: str) -> dict[str, list[str]] | None:
+    """In what the runs of a data set differ; None where a folder doesn't tell, as those of before didn't."""
+    told = [board.copies.get(dataset, {}) for board in boards]
+    if not all("settings" in copy for copy in told):
+        return None
+    values = [{**copy["settings"], "processes a run": copy.get("processes", ())} for copy in told]
+    return differing(*({key: " or ".join(map(str, of)) for key, of in each.items() if of} for each in values))
+
+
 def _runs(boards: list[_Board]) -> Iterator[dict[str, Any]]:
     """Of each method of either: the seeds (and folds) done and missing, and how many runs are the same.
 
-    Missing in a leaderboard is what its other methods of the data set have: it failed, or was not trained. A run id is
-    an address of all that decides the numbers, so the same id is the same data and settings.
+    Missing in a leaderboard is what its other methods of the data set have: it failed, or was not trained. Nothing is
+    missing of a method that it has no run of. A run id is an address of all that decides the numbers, so the same id is
+    the same data and settings.
     """
     asked: list[dict[str, set[Place]]] = [defaultdict(set) for _ in boards]
     for board, seeds in zip(boards, asked, strict=True):
@@ -118,7 +130,7 @@ def _runs(boards: list[_Board]) -> Iterator[dict[str, Any]]:
             seeds[dataset] |= set(found)
     for cell in dict.fromkeys(cell for board in boards for cell in board.runs):
         done = [board.runs.get(cell, {}) for board in boards]
-        missing = [seeds[cell[0]] - set(have) for seeds, have in zip(asked, done, strict=True)]
+        missing = [seeds[cell[0]] - set(have) if have else set() for seeds, have in zip(asked, done, strict=True)]
         yield {
             "of": list(cell),
             "done": [_seeds(have) for have in done],

@@ -7,10 +7,11 @@ from typing import Any
 
 from tabulate import tabulate
 
-from harness.store.wording import percent
+from harness.store.wording import percent, points
 from harness.words import plural
 
 SHOWN = ("war", "uar")  # metrics whose effects are written out
+NONE = "–"
 _MARK = {True: "", False: "differ", None: "only in one"}
 
 
@@ -48,16 +49,37 @@ def _copies_in_words(manifests: Sequence[Sequence[str]]) -> str:
 
 
 def _differences(found: Mapping[str, Any]) -> Iterator[str]:
+    if found["kind"] == "leaderboards":
+        yield from _settings(found["settings"])
+        return
     for title in ("settings", "environment"):
-        if title in found:
-            rows = [[key, *values] for key, values in found[title].items()]
-            yield from ("", title, tabulate(rows, ["", "A", "B"], disable_numparse=True) if rows else "  the same")
+        rows = [[key, *values] for key, values in found[title].items()]
+        yield from ("", title, tabulate(rows, ["", "A", "B"], disable_numparse=True) if rows else "  the same")
+
+
+def _settings(found: Mapping[str, Mapping[str, Sequence[str]] | None]) -> Iterator[str]:
+    """Of leaderboards: a line for each setting and its values, with the data sets whose runs differ in it so."""
+    lines: dict[tuple[str, ...], list[str]] = {}
+    for dataset, settings in found.items():
+        for key, values in (settings or {}).items():
+            lines.setdefault((key, *values), []).append(dataset)
+    unknown = [dataset for dataset, settings in found.items() if settings is None]
+    yield from ("", "settings")
+    if lines:
+        rows = [[", ".join(datasets), *line] for line, datasets in lines.items()]
+        yield tabulate(rows, ["data set", "", "A", "B"], disable_numparse=True)
+    elif not unknown:
+        yield "  the same" if found else "  the two share no data set"
+    if unknown:
+        yield f"  not known of {', '.join(unknown)}: a folder was written before they were told; mend: harness report"
 
 
 def _runs(found: Mapping[str, Any]) -> Iterator[str]:
     """Of leaderboards: which seeds stand behind each method. Of runs: what the sentinels raised."""
     if found["kind"] == "leaderboards":
-        rows = [[*row["of"], *(", ".join(seeds) or "–" for seeds in row["done"]), row["same"]] for row in found["runs"]]
+        rows = [
+            [*row["of"], *(", ".join(seeds) or NONE for seeds in row["done"]), row["same"]] for row in found["runs"]
+        ]
         yield from ("", "seeds that are done (the same runs: the same data, settings, weights and seed)")
         yield tabulate(rows, ["data set", "method", "A", "B", "the same"], disable_numparse=True)
         for row in found["runs"]:
@@ -80,7 +102,18 @@ def _scores(found: Mapping[str, Any]) -> Iterator[str]:
     yield tabulate(rows, [*named, "A", "B", "B − A"], disable_numparse=True, colalign=columns)
     apart = dict.fromkeys(" ".join(row["of"][:-1]) for row in found["scores"] if not row.get("shared", 1))
     yield from (f"no seed in both, so each has its own mean and nothing is subtracted: {name}" for name in apart)
+    if told := _why(found):
+        yield told
     yield from (f"only in {'AB'[place]}: {', '.join(names)}" for place, names in enumerate(found["alone"]) if names)
+
+
+def _why(found: Mapping[str, Any]) -> str:
+    """What the differences between two leaderboards' scores may come from."""
+    if found["kind"] == "runs" or not any(_change(row) != NONE for row in found["scores"]):
+        return ""
+    if any(found["settings"].values()):
+        return "⚠ settings differ (above): B − A is what they do to the same method"
+    return "⚠ settings are not known (above): B − A may be what they do" if None in found["settings"].values() else ""
 
 
 def _rest(found: Mapping[str, Any]) -> Iterator[str]:
@@ -118,11 +151,11 @@ def _effects(effects: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 def _effect(effect: Mapping[str, Any] | None) -> str:
     if effect is None:
-        return "–"
-    between = "" if effect["low"] is None else f" [{100 * effect['low']:+.1f}, {100 * effect['high']:+.1f}]"
-    return f"{100 * effect['effect']:+.1f}{between} {effect['word']}"
+        return NONE
+    between = "" if effect["low"] is None else f" [{points(effect['low'])}, {points(effect['high'])}]"
+    return f"{points(effect['effect'])}{between} {effect['word']}"
 
 
 def _change(row: Mapping[str, Any]) -> str:
     first, second = row["values"]
-    return f"{100 * (second - first):+.1f}" if row["same_data"] and row.get("shared", 1) else "–"
+    return points(second - first) if row["same_data"] and row.get("shared", 1) else NONE

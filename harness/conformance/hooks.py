@@ -101,7 +101,7 @@ def _terms(part: Component, terms: Any) -> list[str]:
 
 
 def _kind(value: Any) -> str:
-    return "nothing" if value is None else f"a {type(value).__name__}"
+    return "nothing" if value is None else f"`{type(value).__name__}`"
 
 
 def _fault(part: Component, hook: str, what: str, mend: str) -> Failed:

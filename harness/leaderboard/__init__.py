@@ -1,8 +1,8 @@
 """Leaderboards: pure functions of stored runs. The same runs give byte-identical files.
 
 `report` reads stores and writes README.md, results.csv, ablation.csv, ablation.tex, index.html, figures/ and
-copies.json: which copies of the data the runs saw, and which errors they raised. No file holds the time of day, a path
-of this machine or the order in which runs were made, and nothing here imports torch.
+copies.json: which copies of the data the runs saw, with which settings, and which errors they raised. No file holds
+the time of day, a path of this machine or the order in which runs were made, and nothing here imports torch.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from harness.leaderboard import figures, page, paper, readme, results, sheets
 from harness.leaderboard.ablation import ALL, Row, ablation, as_rows
 from harness.leaderboard.board import Board
 from harness.leaderboard.comparisons import FACTOR, INTERACTION
+from harness.leaderboard.markdown import without_folders
 from harness.leaderboard.results import load
 from harness.leaderboard.summary import Summary, summary
 from harness.leaderboard.wording import SHOWN, heading
@@ -48,11 +49,13 @@ def report(stores: Sequence[Store], grid: str | None, out: Path) -> Path:
 
 
 def _copy(board: Board, dataset: str) -> dict[str, Any]:
-    """What is told of a data set's copy: the hashes of its content, by fold where there are folds, and its errors."""
+    """What is told of a data set's copy: the hashes of its content, by fold where there are folds, and of its runs."""
     told = {
         "manifests": board.manifests(dataset),
         "miniature": dataset in board.miniatures,
         "errors": board.errors(dataset),
+        "settings": {key: list(map(without_folders, told)) for key, told in board.settings(dataset).items()},
+        "processes": board.processes(dataset),
     }
     folds: dict[str, set[str]] = {fold: set() for fold in board.folds(dataset)}
     for run in board.of(dataset):

@@ -175,6 +175,16 @@ class Board:
         """Hashes of the copies that the finished runs of a data set were trained on: one, or one a fold."""
         return sorted({entry.manifest for entry in self.entries(dataset)} - {""})
 
+    def processes(self, dataset: str) -> list[int]:
+        """How many processes trained a finished run of a data set together, as far as that is known."""
+        return sorted({entry.processes for entry in self.entries(dataset)} - {0})
+
+    def settings(self, dataset: str) -> dict[str, list[str]]:
+        """Every value that the finished runs of a data set have of each setting; the copy is told by its manifest."""
+        told = settings_of(self.of(dataset))
+        keys = sorted({key for settings in told for key in settings} - {"data.manifest"})
+        return {key: sorted({settings.get(key, "unset") for settings in told}) for key in keys}
+
     def errors(self, dataset: str) -> list[str]:
         """The sentinels that raised errors in finished runs of a data set."""
         return sorted({sentinel for entry in self.entries(dataset) for sentinel in entry.wrong()})

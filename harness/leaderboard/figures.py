@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from harness.leaderboard.ablation import Row
-from harness.leaderboard.markdown import plain, points
+from harness.leaderboard.markdown import plain
 from harness.leaderboard.summary import Standings
 from harness.statistics import LEVEL, Ranks
+from harness.store.wording import points
 
 EFFECTS, INTERACTIONS, RANKS = (f"figures/{name}.svg" for name in ("effects", "interactions", "ranks"))
 MOST_RANKED = 40  # methods whose names still fit in a picture of ranks

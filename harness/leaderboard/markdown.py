@@ -64,9 +64,3 @@ def spread(values: Sequence[float]) -> str:
         return "–"
     wide = deviation(values)
     return f"{100 * mean(values):.1f}" + ("" if wide is None else f" ± {100 * wide:.1f}")
-
-
-def points(value: float) -> str:
-    """A difference of scores in percentage points, always with its sign."""
-    text = f"{100 * value:+.1f}"
-    return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "−")

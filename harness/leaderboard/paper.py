@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from harness.leaderboard.ablation import ALL, Row
 from harness.leaderboard.board import Board
 from harness.leaderboard.comparisons import FACTOR, INTERACTION
-from harness.leaderboard.markdown import plain, points
+from harness.leaderboard.markdown import plain
 from harness.leaderboard.wording import (
     SHOWN,
     averaged,
@@ -24,7 +24,7 @@ from harness.leaderboard.wording import (
     smoke_tests,
 )
 from harness.statistics import LEVEL
-from harness.store.wording import MEANING, chosen
+from harness.store.wording import MEANING, chosen, points
 from harness.words import plural
 
 _SPECIAL = {

@@ -57,9 +57,9 @@ class Summary:
     """`seeds` are those that the standings are over, `lacking` the methods left out of them for want of runs, and
     `disagreeing` the data sets whose runs disagree in their settings, for which there are no standings at all.
 
-    `splits` and `least` (the smallest effect of a factor that would be found with a power of 80 % after correction;
-    above `WHOLE` where none would be) are by data set, or `all`, and metric. `unread` are the runs whose predictions
-    are missing or can't be used.
+    `splits` and `least` (of each factor the smallest effect that would be found with a power of 80 % after correction;
+    None where none would be) are by data set, or `all`, and metric. `unread` are the runs whose predictions are missing
+    or can't be used.
     """
 
     seeds: tuple[int, ...]
@@ -67,7 +67,7 @@ class Summary:
     disagreeing: tuple[str, ...]
     standings: Mapping[str, Standings]
     splits: Mapping[tuple[str, str], Split]
-    least: Mapping[tuple[str, str], float]
+    least: Mapping[tuple[str, str], Mapping[str, float | None]]
     published: Mapping[str, tuple[Published, ...]]
     unread: frozenset[str]
 
@@ -147,21 +147,18 @@ def _splits(board: Board, tables: Mapping[str, Table], found: Ablation) -> dict[
     return splits
 
 
-def _least(rows: Sequence[Row]) -> dict[tuple[str, str], float]:
-    """By the variances of the factors' effects, averaged since few seeds estimate each but roughly."""
-    least = {}
-    for dataset, metric in dict.fromkeys((row.dataset, row.metric) for row in rows if row.metric in SHOWN):
+def _least(rows: Sequence[Row]) -> dict[tuple[str, str], dict[str, float | None]]:
+    """By the variances of each factor's own effect, as `harness plan` judges them."""
+    found: dict[tuple[str, str], dict[str, float | None]] = {}
+    for metric in SHOWN:
         table = [row for row in rows if row.family == (FACTOR, metric) and row.effect.p is not None]
-        mine = [row.effect for row in table if row.dataset == dataset]
-        if mine:
-            seed = mean([effect.seed_variance or 0.0 for effect in mine])
-            clips = mean([effect.clip_variance or 0.0 for effect in mine])
-            freedom = min(effect.freedom for effect in mine if effect.freedom)  # fewer than of all seeds after a pilot
-            seeds = min(effect.n_seeds for effect in mine)
-            found = detectable(seed, clips, seeds, strictest(len(table)), POWER, freedom)
-            if found is not None:
-                least[dataset, metric] = found
-    return least
+        for row in table:
+            effect, level = row.effect, strictest(len(table))
+            seeds, clips = effect.seed_variance or 0.0, effect.clip_variance or 0.0
+            least = detectable(seeds, clips, effect.n_seeds, level, POWER, effect.freedom)
+            if least is not None:
+                found.setdefault((row.dataset, metric), {})[row.factor] = least if least <= WHOLE else None
+    return found
 
 
 def strictest(tests: int) -> float:
@@ -170,6 +167,14 @@ def strictest(tests: int) -> float:
 
 
 # ── words ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def span_of(least: Mapping[str, float | None]) -> tuple[str, list[str]]:
+    """The points from which on effects of factors are found, as `12.4 (warmup) to 26.3 (moco)`; and the factors of
+    which none is."""
+    sizes = sorted((size, factor) for factor, size in least.items() if size is not None)
+    ends = [f"{100 * size:.1f}" + f" ({factor})" * (len(least) > 1) for size, factor in (sizes[:1] + sizes[1:][-1:])]
+    return " to ".join(ends), [factor for factor, size in least.items() if size is None]
 
 
 def until_in_words(board: Board, rows: Sequence[Row]) -> str:

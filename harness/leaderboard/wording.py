@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 
 from harness.leaderboard.ablation import ALL, Row
 from harness.leaderboard.board import Board, Run, settings_of
+from harness.leaderboard.comparisons import FACTOR, comparisons, contrast
 from harness.store.wording import smoke_test
 from harness.words import plural
 
 SHOWN = ("war", "uar")  # the metrics of the tables that people read; the others stand in the CSV files
+ROUNDING = 1e-9  # two sums over the same clips may differ by it
+EVEN = (
+    "UAR is WAR here, since the test classes are even: what is said of one holds for both, and tables show WAR alone."
+)
 MINIATURE = (
     "These clips are drawn by this program in the real sets' file layout. The numbers say nothing about the real "
     "{names}; they only show that the experiment runs from end to end."
+)
+ROUNDED = (
+    "Such runs are compared, but the same run scores otherwise with another number, since sums are rounded otherwise: "
+    "part of an effect may be that. Train them all with one number."
 )
 NO_BASELINE = "The baseline isn't among them: not all of its runs are there, so no method is held against it."
 
@@ -28,6 +37,13 @@ def heading(board: Board, dataset: str) -> str:
     if "oracle" in selections(runs):
         notes.append("oracle: epoch chosen on test")
     return dataset + (f" ({'; '.join(notes)})" if notes else "")
+
+
+def shown(board: Board) -> tuple[str, ...]:
+    """The metrics of README's tables: `SHOWN`, but WAR alone where it is UAR in every run, as with even classes."""
+    scores = [(run.score("test", "war"), run.score("test", "uar")) for run in board.done]
+    same = all(war is not None and uar is not None and abs(war - uar) < ROUNDING for war, uar in scores)
+    return SHOWN[:1] if same else SHOWN
 
 
 def label(row: Row) -> str:
@@ -70,12 +86,42 @@ def nothing_compared(board: Board) -> str:
     """Why there is no effect at all."""
     if (board.design or {}).get("fraction"):
         return "The fraction isn't whole in any seed, and its factors' effects take all of its runs."
-    return "No two finished runs differ in one factor only."
+    if any(comparable(board, dataset) for dataset in board.datasets):
+        return "No two finished runs differ in one factor only."
+    return (
+        f"No effect can be told from these methods: they differ in more than one of "
+        f"{', '.join(factor.name for factor in board.factors)} at once, or in the settings of one that neither goes "
+        "without. Make what is to be held against each other levels of one factor in a grid file (docs/grids.md), as "
+        'in loss = ["lsr", "ldl"].'
+    )
+
+
+def comparable(board: Board, dataset: str) -> bool:
+    """Whether the runs of a data set, once all are done, make any comparison."""
+    cells = frozenset(run.levels for run in board.runs if run.dataset == dataset)
+    asked = [each for each in comparisons(board) if each.kind == FACTOR]
+    return any(contrast(each, cells, board.design).n_pairs for each in asked)
 
 
 def smoke_tests(board: Board) -> tuple[str, str] | None:
     """What runs of the board were trained on a few clips only, and what follows."""
     return smoke_test(run.spec for run in board.done)
+
+
+def at_odds(board: Board) -> Iterator[tuple[str, str]]:
+    """In what runs of one data set differ though nobody asked, and what follows."""
+    for dataset, differing in board.differing.items():
+        if differing:
+            which = "; ".join(f"{key}: {' or '.join(values)}" for key, values in differing.items())
+            yield f"The runs on {dataset} disagree in their settings or data ({which}).", "Such runs are not compared."
+    for dataset in board.datasets:
+        if len(board.processes(dataset)) > 1:
+            yield f"The runs on {dataset} were trained by {processes(board, [dataset])} processes together.", ROUNDED
+
+
+def processes(board: Board, datasets: Iterable[str]) -> str:
+    """Every number of processes that trained a run together; empty where none is known."""
+    return " or ".join(map(str, sorted({count for dataset in datasets for count in board.processes(dataset)})))
 
 
 def unread(runs: Collection[str], named: str = "") -> str:

@@ -162,6 +162,8 @@ def as_json(plan: Plan, store: Store, command: str) -> dict[str, Any]:
     """What `harness plan --json` prints and what the store keeps for the leaderboard; `command` trains it all."""
     entries = index.entries(store)
     typical, found = pace.Pace(entries.values()), states(plan.runs, entries, store)
+    kinds = {(run.copy, run.spec["method"]): run for run in plan.runs}  # of which all seeds take as long
+    seconds = {kind: typical.seconds(run.dataset, run.spec) for kind, run in kinds.items()}
     rows = []
     for run in plan.runs:
         state = found[run.run_id]
@@ -173,7 +175,7 @@ def as_json(plan: Plan, store: Store, command: str) -> dict[str, Any]:
                 "method": run.spec["method"],
                 "seed": run.seed,
                 "status": state,
-                "eta_s": 0.0 if state == "done" else typical.seconds(run.dataset, run.spec),
+                "eta_s": 0.0 if state == "done" else seconds[run.copy, run.spec["method"]],
                 "levels": run.levels,
             }
         )

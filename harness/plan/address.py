@@ -13,7 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from harness import config
+from harness import config, protocol
 from harness.store.index import Entry, unpacked
 from harness.words import plural
 
@@ -76,7 +76,7 @@ def as_lines(found: Iterable[Mapping[str, Any]]) -> list[str]:
     """The same for people."""
     return [
         f"{row['dataset']}: {plural(row['runs'], 'stored run')} of these settings had {row['why']}: they are kept, and "
-        "trained anew"
+        "do not count here"
         for row in found
     ]
 
@@ -96,8 +96,6 @@ def _why_other(stored: Mapping[str, Any], planned: Mapping[str, Any]) -> str:
 def _flat(spec: Mapping[str, Any]) -> dict[str, Any]:
     """What determines the numbers but for data set, method and seed: `{"train.epochs": 20, …}`."""
     decides = decisive(spec)
-    for key in ("dataset", "components", "seed"):
-        decides.pop(key, None)
-    groups = {key: value for key, value in decides.items() if isinstance(value, dict)}
+    groups = {group: decides.get(group, {}) for group in (*protocol.GROUPS, "data", "plugins")}
     flat = {f"{group}.{key}": value for group, values in groups.items() for key, value in values.items()}
-    return flat | {key: value for key, value in decides.items() if key not in groups}
+    return {**flat, "protocol": decides.get("protocol")}

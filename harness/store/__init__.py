@@ -20,6 +20,7 @@ from harness import plugins
 from harness.errors import BadInput, Unwritable, nearest
 from harness.files import Damaged, read_json, read_lines, writable, write_json
 from harness.store import leases
+from harness.words import some
 
 ALARMS = "alarms.jsonl"  # also the sentinel of an alarm that says that one of its lines makes no sense
 SCHEMA = 1  # of spec.json and result.json: raise it when a reader of before would misunderstand them
@@ -116,11 +117,13 @@ class Store:
                 yield dataset, run_id
 
     def find(self, run: str) -> Record:
-        """The run that `run` names: a run id, the start of one, or a run's folder."""
+        """The run that `run` names: a run id or the start of one, alone or after its data set, or a run's folder."""
         places, told = list(self.places()), Path(run).resolve()
-        named = [place for place in places if place[1] == run]
+        named = [place for place in places if run in (place[1], "/".join(place))]
         named = named or [place for place in places if place[1] == told.name and self.folder(*place).resolve() == told]
-        named = named or [place for place in places if place[1].startswith(run)]
+        named = named or [
+            place for place in places if place[1].startswith(run) or ("/" in run and "/".join(place).startswith(run))
+        ]
         matches = [record for place in named if (record := self.record(*place)) is not None]
         if len(matches) == 1:
             return matches[0]
@@ -128,7 +131,8 @@ class Store:
             known = [place[1] for place in places if (self.folder(*place) / "spec.json").exists()]
             mend = nearest(run, known) if known else "give --runs, or train some: harness run"
             raise BadInput(run, f"no such run in {self.root}", mend)
-        raise BadInput(run, f"names {len(matches)} runs", "give more of the run id: " + matches[0].run_id)
+        ids = [f"{record.folder.parent.name}/{record.run_id}" for record in matches]
+        raise BadInput(run, f"names {len(ids)} runs: {some(ids)}", "give more of the one that is meant")
 
     def thumbnail(self, dataset: str, clip_id: str) -> Path:
         """Where a small picture of a test clip lies, if there is one; any clip id makes a file name."""

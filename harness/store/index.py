@@ -27,7 +27,7 @@ from harness.files import write_bytes
 from harness.store import ALARMS, Record, Store, errors_among
 
 FILE = "index.parquet"
-FORM = b"2"  # raise it when an entry says something else than before
+FORM = b"3"  # raise it when an entry says something else than before
 SETTLED = 10**9  # ns: a file changed later than this before it was read could change again within one tick of its time
 BATCH = 10_000  # entries that are packed or unpacked at once
 SPLITS = ("val", "test")
@@ -44,7 +44,8 @@ class Entry(NamedTuple):
 
     `status` is empty while the run is unfinished, `scores` are by split and metric (`SPLITS` × `METRICS`, None where
     there is none), `setup` is the spec but for method and seed, `counts` how the data was read, `raised` the alarms:
-    a list of [severity, sentinel, message]. What of its files makes no sense is an alarm too, by the file's name.
+    a list of [severity, sentinel, message], `processes` how many trained it together (0: not known). What of its
+    files makes no sense is an alarm too, by the file's name.
     """
 
     dataset: str
@@ -64,6 +65,7 @@ class Entry(NamedTuple):
     setup: str
     counts: str
     raised: str
+    processes: int
 
     @property
     def done(self) -> bool:
@@ -166,6 +168,7 @@ def _entry(place: tuple[str, str], record: Record, stamp: int) -> Entry:
         setup=_shared({key: value for key, value in spec.items() if key not in _OF_THE_RUN}),
         counts=_shared({**counts, "notes": notes}),
         raised=_shared(raised),
+        processes=_processes(record) if record.done else 0,
     )
 
 
@@ -176,6 +179,15 @@ def _alarms(record: Record) -> Iterator[list[str]]:
     except BadInput as error:
         alarms = [record.alarm(error.what)]
     yield from ([alarm[key] for key in _TOLD] for alarm in alarms)
+
+
+def _processes(record: Record) -> int:
+    """From `environment.json`, which is written with the spec and so needs no stamp of its own."""
+    try:
+        told = record.environment().get("processes", 0)
+    except (BadInput, OSError):
+        return 0  # the page says that the file is damaged
+    return told if type(told) is int and 0 < told < 2**31 else 0
 
 
 def _number(value: Any) -> float | None:
@@ -199,7 +211,7 @@ def _schema() -> pyarrow.Schema:
     import pyarrow
 
     number, score = pyarrow.int64(), pyarrow.list_(pyarrow.float64(), len(SPLITS) * len(METRICS))
-    types = dict.fromkeys(("stamp", "seed", "alarms", "errors"), number)
+    types = dict.fromkeys(("stamp", "seed", "alarms", "errors", "processes"), number)
     types |= {"run_id": pyarrow.string(), "seconds": pyarrow.float64(), "scores": score}
     word = pyarrow.dictionary(pyarrow.int32(), pyarrow.string())
     return pyarrow.schema([(name, types.get(name, word)) for name in Entry._fields], {"form": FORM})

@@ -44,3 +44,9 @@ def smoke_test(specs: Iterable[Mapping[str, Any]]) -> tuple[str, str] | None:
 
 def percent(value: float | None, decimals: int = 1) -> str:
     return "–" if value is None else f"{100 * value:.{decimals}f}"
+
+
+def points(value: float) -> str:
+    """A difference of scores in percentage points, always with its sign."""
+    text = f"{100 * value:+.1f}"
+    return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "−")

@@ -17,10 +17,10 @@ from stored import plan_of, save_run
 
 from harness.leaderboard import figures
 from harness.leaderboard.ablation import ablation
-from harness.leaderboard.markdown import points
 from harness.leaderboard.results import load
 from harness.statistics import effect, holm
 from harness.store import Store
+from harness.store.wording import points
 
 
 def test_effects_that_a_fraction_can_not_tell_apart_are_one_row_and_corrected_for_once(tmp_path: Path) -> None:

@@ -14,8 +14,9 @@ from stored import PLANTED, files, plan_of, planted_score, save_run, store_of, w
 
 from harness.errors import BadInput
 from harness.leaderboard import report, sheets
-from harness.leaderboard.markdown import escape, points, spread, without_folders
+from harness.leaderboard.markdown import escape, spread, without_folders
 from harness.store import Store
+from harness.store.wording import points
 
 
 def table(path: Path) -> list[dict[str, str]]:
@@ -191,7 +192,11 @@ def test_runs_with_other_settings_are_told_apart_and_never_paired(tmp_path):
         row = {"run_id": f"r{place}", "dataset": "caer", "method": method, "seed": 0}
         save_run(tmp_path / "runs", row, 0.5 + 0.1 * place, spec={"train": {"epochs": epochs}})
     out = report([Store(tmp_path / "runs")], None, tmp_path / "out").parent
-    assert "disagree in their settings or data** (train.epochs: 20 or 5)" in (out / "README.md").read_text()
+    page = (out / "README.md").read_text()
+    assert "disagree in their settings or data** (train.epochs: 20 or 5)" in page
+    warned = "The runs on caer disagree in their settings or data (train.epochs: 20 or 5)."
+    assert f"> **{warned}** Such runs are not compared." in page.partition("## ")[0]
+    assert f"{warned} Such runs are not compared." in (out / "index.html").read_text()
     assert "train.epochs=5" in (out / "README.md").read_text()
     assert [row["n_pairs"] for row in effects(out).values()] == ["1"]
     assert float(effects(out)["caer", "mixup"]["effect"]) == pytest.approx(-0.1)
@@ -208,6 +213,56 @@ def test_versions_of_a_plugin_are_told_apart_and_never_paired(tmp_path):
         shutil.rmtree(tmp_path / "runs" / "caer" / f"two-s{seed}")
     assert "disagree" not in report([Store(tmp_path / "runs")], None, tmp_path / "one").read_text()
     assert effects(tmp_path / "one")["caer", "mine"]["n_pairs"] == "2"
+
+
+def test_runs_that_several_processes_trained_together_are_told_from_others(tmp_path):
+    plan = plan_of(["caer", "raer"], [0, 1], {"moco": ["", "moco"]})
+    store = store_of(tmp_path / "runs", plan)
+    for row in plan["runs"]:
+        several = row["dataset"] == "raer" and row["levels"]["moco"]
+        folder = store.folder(row["dataset"], row["run_id"])
+        write(folder / "environment.json", {"processes": 2 if several else 1})
+    out = report([store], "demo", tmp_path / "out").parent
+    page = (out / "README.md").read_text()
+    warned = "The runs on raer were trained by 1 or 2 processes together."
+    assert f"> **{warned}** Such runs are compared" in page.partition("## ")[0] and "runs on caer were" not in page
+    assert "| processes a run | 1 or 2" in " ".join(page.split()) and effects(out)["raer", "moco"]["n_pairs"] == "2"
+    assert warned in (out / "index.html").read_text()
+
+
+def test_methods_of_which_no_two_differ_in_one_factor_are_said_to_tell_no_effect(tmp_path):
+    for seed, method in itertools.product([0, 1], ["lsr+prompt", "ldl(temperature=0.02)+prompt", "ldl+prompt"]):
+        row = {"run_id": f"{method}-s{seed}", "dataset": "caer", "method": method, "seed": seed}
+        save_run(tmp_path / "runs", row, 0.5)
+    out = report([Store(tmp_path / "runs")], None, tmp_path / "out").parent
+    page, html = (out / name for name in ("README.md", "index.html"))
+    for text in (page.read_text(), html.read_text()):
+        assert "No effect can be told from these methods: they differ in more than one of ldl, lsr" in text
+        assert "compare yet" not in text
+    assert "On caer there is nothing to compare, and no more runs change that." in page.read_text()
+    assert "The baseline is prompt, which is not among these runs." in page.read_text()
+
+
+@pytest.mark.parametrize("gap", [0.0, 0.1])
+def test_where_classes_are_even_the_tables_show_one_of_two_scores_that_are_the_same(tmp_path, gap):
+    plan = plan_of(["caer", "raer"], [0, 1], {"moco": ["", "moco"]})
+    for row in plan["runs"]:
+        scores = {"war": planted_score(row), "uar": planted_score(row) - gap}
+        save_run(tmp_path / "runs", row, 0.5, result={"metrics": {"val": scores, "test": scores}, "primary": "uar"})
+    store = Store(tmp_path / "runs")
+    store.write_plan("demo", plan)
+    out = report([store], "demo", tmp_path / "out").parent
+    page = (out / "README.md").read_text()
+    assert ("UAR is WAR here" in page) == (not gap) and ("| UAR " in page) == ("UAR (primary)" in page) == bool(gap)
+    assert {row["metric"] for row in table(out / "ablation.csv")} == {"war", "uar"}
+
+
+def test_what_is_not_done_may_be_compared_later(tmp_path):
+    plan = plan_of(["caer"], [0], {"moco": ["", "moco"]})
+    store = store_of(tmp_path / "runs", {**plan, "runs": plan["runs"][:1]})
+    store.write_plan("demo", plan)
+    page = report([store], "demo", tmp_path / "out").read_text()
+    assert "On caer there is nothing to compare yet." in page and "No two finished runs differ" in page
 
 
 def test_where_the_data_or_the_weights_lie_makes_no_difference(tmp_path):

@@ -15,7 +15,7 @@ from harness.leaderboard import report
 from harness.leaderboard.ablation import ablation
 from harness.leaderboard.published import published
 from harness.leaderboard.results import load
-from harness.leaderboard.summary import Summary, summary, until_in_words
+from harness.leaderboard.summary import Summary, span_of, summary, until_in_words
 from harness.statistics import influence
 from harness.store import Store
 
@@ -66,9 +66,9 @@ def test_the_least_effect_is_what_the_corrected_test_of_these_seeds_finds(tmp_pa
     board = load([predicted.demo(tmp_path)], "demo")
     found = ablation(board)
     table = [row for row in found.rows if row.kind == "factor" and row.metric == "war"]
-    mine = [row.effect for row in table if row.dataset == "caer"]
-    seeds, clips = (np.mean([getattr(e, f"{part}_variance") for e in mine]) for part in ("seed", "clip"))
-    wanted = statistics.detectable(float(seeds), float(clips), 3, 1 - 0.05 / len(table), 0.8)
+    mine = {row.factor: row.effect for row in table if row.dataset == "caer"}
+    level = 1 - 0.05 / len(table)
+    wanted = {f: statistics.detectable(e.seed_variance, e.clip_variance, 3, level, 0.8) for f, e in mine.items()}
     assert summary(board, found).least["caer", "war"] == pytest.approx(wanted)
 
 
@@ -78,10 +78,15 @@ def test_after_a_pilot_the_least_effect_is_what_the_pilots_spread_finds(tmp_path
     plain = of(store_of(tmp_path / "all", plan)).least["caer", "war"]
     board = load([store_of(tmp_path / "pilot", plan | {"until": {"pilot": 3, "width": 0.01}})], "demo")
     found = ablation(board)
-    mine = [row.effect for row in found.rows if row.kind == "factor" and row.metric == "war"]
-    seed = float(np.mean([effect.seed_variance for effect in mine]))
-    wanted = statistics.detectable(seed, 0.0, 6, 1 - 0.05 / len(mine), 0.8, freedom=2)
+    mine = {row.factor: row.effect for row in found.rows if row.kind == "factor" and row.metric == "war"}
+    level = 1 - 0.05 / len(mine)
+    wanted = {f: statistics.detectable(e.seed_variance, 0.0, 6, level, 0.8, freedom=2) for f, e in mine.items()}
     assert summary(board, found).least["caer", "war"] == pytest.approx(wanted) != pytest.approx(plain)
+
+
+def test_the_least_effects_are_told_from_the_smallest_to_the_largest() -> None:
+    assert span_of({"a": 0.2, "b": 0.1, "c": None, "d": 0.3}) == ("10.0 (b) to 30.0 (d)", ["c"])
+    assert span_of({"a": 0.2}) == ("20.0", []) and span_of({"a": None}) == ("", ["a"]) and span_of({}) == ("", [])
 
 
 def test_an_effect_that_no_scores_can_have_is_not_promised(tmp_path: Path) -> None:
@@ -90,7 +95,7 @@ def test_an_effect_that_no_scores_can_have_is_not_promised(tmp_path: Path) -> No
         save_run(tmp_path / "runs", row, 0.2 + 0.6 * ((row["levels"]["moco"] + row["seed"]) % 2))
     store = Store(tmp_path / "runs")
     store.write_plan("demo", plan)
-    assert of(store).least["caer", "war"] > 1
+    assert of(store).least["caer", "war"] == {"moco": None}
     page = report([store], "demo", tmp_path / "out").read_text()
     assert "With 2 seeds no effect, however large, would be found four times in five." in page
     assert "points would be found" not in page

@@ -13,7 +13,7 @@ from harness.errors import BadInput
 from harness.files import write_json
 from harness.model import architectures
 from harness.plan import Plan, Run, outlook
-from harness.store import Store
+from harness.store import SCHEMA, Store
 
 SMALL = {"train": {"limit": 4}, "clips": {"frames": 4, "views": 3}}
 FACTORS = {"datasets": ["raer"], "baseline": "prompt", "factors": {"ldl": "ldl", "mixup": "mixup"}}
@@ -180,7 +180,7 @@ def test_stored_runs_of_the_same_settings_are_told_with_what_made_them_others(
         changed = {key: {**run.spec[key], **value} if key != "protocol" else value for key, value in then.items()}
         if "protocol" in then:
             changed["train"] = then["train"]  # before the settings that the protocol has brought since
-        old = dataclasses.replace(run, run_id=f"{run.run_id}-old", spec={**run.spec, **changed})
+        old = dataclasses.replace(run, run_id=f"{run.run_id}-old", spec={**run.spec, "schema": SCHEMA, **changed})
         keep(store, old, status="done", duration_s=4.0)
     found = plan.as_json(made, store, "")["outdated"]
     assert found == ([{"dataset": "raer", "runs": 3, "why": why}] if why else [])

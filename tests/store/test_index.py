@@ -69,6 +69,14 @@ def test_a_store_is_read_once(store: Store, read: list[str]) -> None:
     assert index.entries(store) == first and len(read) == len(ROWS)
 
 
+def test_how_many_processes_trained_a_run_together_is_kept(store: Store) -> None:
+    for row, text in zip(ROWS[3:6], ('{"processes": 2}', '{"processes": "two"}', "{"), strict=True):
+        (store.folder("caer", row["run_id"]) / "environment.json").write_text(text)
+    for _ in range(2):  # the second time from the index
+        found = index.entries(store)
+        assert [found["caer", row["run_id"]].processes for row in ROWS[3:7]] == [2, 0, 0, 0]
+
+
 def test_only_what_changed_is_read_again(store: Store, read: list[str]) -> None:
     index.entries(store)
     read.clear()

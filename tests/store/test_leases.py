@@ -491,7 +491,7 @@ def commits(folder: Path) -> int:
 def test_a_crowd_that_is_killed_and_suspended_at_random_does_every_run_exactly_once(
     quick: None, tmp_path: Path
 ) -> None:
-    folders, rng, killed = [tmp_path / f"{number:03}" for number in range(200)], random.Random(0), 0
+    folders, rng, killed = [tmp_path / f"{number:03}" for number in range(400)], random.Random(0), 0
     crowd, suspended = [started(work, folders) for _ in range(8)], []
     try:
         while sum(map(commits, folders)) < len(folders):

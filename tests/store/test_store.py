@@ -155,6 +155,16 @@ def test_a_run_is_found_by_id_by_its_start_and_by_its_folder(tmp_path: Path, mon
         assert {store.find(name).run_id for name in names} == {"ldl-s0-0123"}
 
 
+def test_a_run_is_found_after_its_data_set(tmp_path: Path) -> None:
+    for dataset in ("caer", "daisee", "daisee-old"):
+        stored(tmp_path, dataset, f"ldl-s0-0123{dataset}")
+    store = Store(tmp_path)
+    for name in ("daisee/ldl-s0-0123daisee", "daisee/ldl"):
+        assert store.find(name).folder == tmp_path / "daisee" / "ldl-s0-0123daisee"
+    with pytest.raises(BadInput, match="no such run"):
+        store.find("daisee")
+
+
 def test_finding_a_run_reads_no_other(tmp_path: Path) -> None:
     stored(tmp_path, run_id="ldl-s0-0123456789")
     other = stored(tmp_path, run_id="mi-s0-0123456789")
@@ -172,7 +182,9 @@ def test_a_run_that_is_not_found_shows_the_nearest(tmp_path: Path) -> None:
     stored(tmp_path, run_id="ldl-s1-0123456789")
     with pytest.raises(BadInput, match="did you mean ldl-s0-0123456789"):
         Store(tmp_path).find("ldl-s0-0123456788")
-    with pytest.raises(BadInput, match="names 2 runs — give more"):
+    stored(tmp_path, "daisee", "ldl-s2-0123456789")
+    told = "names 3 runs: caer/ldl-s0-0123456789, caer/ldl-s1-0123456789, daisee/ldl-s2-0123456789 — give more"
+    with pytest.raises(BadInput, match=told):
         Store(tmp_path).find("ldl")
 
 

@@ -23,10 +23,10 @@ from harness.protocol import Train
 from harness.training import loop
 
 
-def train(learner: Learner, splits, **settings):
+def train(learner: Learner, splits, tell=print, **settings):
     torch.manual_seed(0)
-    chosen = Train(**{"epochs": 2, "batch_size": 8, **settings})
-    return loop.train(learner, splits, chosen, "war", 0, Accelerator(cpu=True), Silent(), [], make_watch(splits))
+    chosen, watch = Train(**{"epochs": 2, "batch_size": 8, **settings}), make_watch(splits, tell)
+    return loop.train(learner, splits, chosen, "war", 0, Accelerator(cpu=True), Silent(), [], watch)
 
 
 @given(st.integers(1, 70), st.integers(1, 20), st.integers(0, 3), st.integers(0, 3))
@@ -97,14 +97,6 @@ def test_a_loss_that_is_no_number_stops_the_run(make_learner, splits):
         train(make_learner("prompt"), splits)
 
 
-@pytest.mark.parametrize(
-    ("after", "said"),
-    [
-        (lambda rows: 1.1 * rows, "ldl.kernel must give .* rows sum to 1.1 at least and 1.1 at most"),
-        (lambda rows: rows + torch.tensor([[0.1, 0, -0.1]]), r"ldl.kernel .* least entry is -0.\d+ — divide each row"),
-        (lambda rows: (rows - 1).log(), "ldl.kernel .* rows sum to nan at least"),
-    ],
-)
 def broken_from(step, value):
     """A loss term of `dc` that is 1 up to a step, and then `value(out)`."""
 
@@ -125,14 +117,20 @@ def broken_from(step, value):
 def test_the_term_that_broke_first_is_named_first(step, value, said, make_learner, splits, monkeypatch):
     told = []
     monkeypatch.setattr(Decorrelation, "loss", broken_from(step, value))
-    learner, watch = make_learner("prompt+dc"), make_watch(splits, told.append)
     with pytest.raises(loop.NotFinite, match=f"no number any more: {said}; look at what the first"):
-        settings = Train(epochs=2, batch_size=8)
-        loop.train(learner, splits, settings, "war", 0, Accelerator(cpu=True), Silent(), [], watch)
+        train(make_learner("prompt+dc"), splits, tell=told.append)
     (alarm,) = (alarm for alarm in told if alarm.sentinel == "not-finite")
     assert f"not finite: {said}. The run ends" in alarm.message
 
 
+@pytest.mark.parametrize(
+    ("after", "said"),
+    [
+        (lambda rows: 1.1 * rows, "ldl.kernel must give .* rows sum to 1.1 at least and 1.1 at most"),
+        (lambda rows: rows + torch.tensor([[0.1, 0, -0.1]]), r"ldl.kernel .* least entry is -0.\d+ — divide each row"),
+        (lambda rows: (rows - 1).log(), "ldl.kernel .* rows sum to nan at least"),
+    ],
+)
 def test_targets_that_are_no_distributions_are_refused_by_the_component_that_made_them(
     after, said, make_learner, splits, monkeypatch
 ):

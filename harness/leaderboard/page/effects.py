@@ -11,12 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from harness.leaderboard.ablation import Row
 from harness.leaderboard.board import Board
 from harness.leaderboard.comparisons import FACTOR, INTERACTION
-from harness.leaderboard.markdown import points
 from harness.leaderboard.page.markup import Markup, join, link, name, table, tag
 from harness.leaderboard.page.verdict import span, titled, to_runs
 from harness.leaderboard.paired import class_of
 from harness.leaderboard.wording import over
-from harness.store.wording import MEANING
+from harness.store.wording import MEANING, points
 
 _SIGNS = {"helps": "▲", "hurts": "▼", "can't tell": "○"}
 _WIDE, _HIGH = 160, 14  # of an interval's picture
@@ -76,6 +75,8 @@ def _forest(board: Board, metric: str, family: Sequence[Row], headings: Mapping[
         for factor in dict.fromkeys(row.factor for row in family)
     ]
     caption = f"Effect on {titled(metric)}; points of the test score, axis from {_axis(-reach)} to {_axis(reach)}"
+    if any(any(_beyond(row, reach)) for row in family):
+        caption += "; an arrow head: the interval goes on beyond it"
     return tag("div", table(caption, heads, lines, "forest"), data_metric=metric, data_title=titled(metric))
 
 
@@ -143,16 +144,18 @@ def _interval(row: Row, reach: float) -> Markup:
     if low is not None and high is not None:
         ends = [_place(max(-reach, low), reach), _place(min(reach, high), reach)]
         parts.append(tag("line", x1=ends[0], x2=ends[1], y1=_HIGH // 2, y2=_HIGH // 2, class_="reach"))
-        parts += [tag("path", d=f"M{x} {_HIGH // 2}l{-5 * way} -4v8z") for x, way in _beyond(low, high, reach)]
+        parts += [tag("path", d=f"M{x} {_HIGH // 2}l{-5 * way} -4v8z") for x, way in _beyond(row, reach)]
     centre = min(max(row.effect.effect, -reach), reach)
     parts.append(tag("circle", cx=_place(centre, reach), cy=_HIGH // 2, r=3.5))
     return tag("svg", parts, viewBox=f"0 0 {_WIDE} {_HIGH}", width=_WIDE, height=_HIGH, aria_hidden="true")
 
 
-def _beyond(low: float, high: float, reach: float) -> Iterator[tuple[str, int]]:
-    if low < -reach:
+def _beyond(row: Row, reach: float) -> Iterator[tuple[str, int]]:
+    """The ends of the axis that the interval goes beyond: where they are drawn, and which way."""
+    low, high = row.effect.low, row.effect.high
+    if low is not None and low < -reach:
         yield _place(-reach, reach), -1
-    if high > reach:
+    if high is not None and high > reach:
         yield _place(reach, reach), 1
 
 

@@ -17,8 +17,8 @@ from harness.leaderboard.summary import Summary
 from harness.leaderboard.wording import averaged, confounded
 
 _INTERACTION = (
-    "What the factor of the row adds where that of the column is on, less what it adds where that is off. The darker, "
-    "the further from nothing; “helps” and “hurts” stand only where it can be told."
+    "What the factor of the row adds where that of the column is on, less what it adds where that is off. The "
+    "stronger the shade, the further from nothing; “helps” and “hurts” stand only where it can be told."
 )
 _EACH = (
     "Each number is the mean effect on the test score; averaged are {averaged}. The word above it leads to the runs."

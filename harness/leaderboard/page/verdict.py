@@ -11,12 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from harness.leaderboard.ablation import ALL, Row
 from harness.leaderboard.board import Board
 from harness.leaderboard.comparisons import FACTOR
-from harness.leaderboard.markdown import points
 from harness.leaderboard.page.markup import Markup, join, link, listed, name, tag
-from harness.leaderboard.summary import WHOLE, until_in_words
-from harness.leaderboard.wording import MINIATURE, nothing_compared, primary, selections, smoke_tests
+from harness.leaderboard.summary import span_of, until_in_words
+from harness.leaderboard.wording import MINIATURE, at_odds, nothing_compared, primary, selections, smoke_tests
 from harness.statistics import LEVEL
-from harness.store.wording import MEANING, chosen
+from harness.store.wording import MEANING, chosen, points
 from harness.words import plural
 
 _HOW_SURE = (
@@ -44,7 +43,10 @@ def opening(board: Board, headings: Mapping[str, str]) -> Markup:
 
 
 def answer(
-    board: Board, rows: Sequence[Row], headings: Mapping[str, str], least: Mapping[tuple[str, str], float]
+    board: Board,
+    rows: Sequence[Row],
+    headings: Mapping[str, str],
+    least: Mapping[tuple[str, str], Mapping[str, float | None]],
 ) -> Markup:
     """The verdict in the metric that most data sets are reported by. `least` is what could have been found."""
     metric = primary(board, ALL)
@@ -52,17 +54,17 @@ def answer(
     if not board.factors:
         return tag("p", "There is one method only, so there is nothing to compare.")
     if not family:
-        return tag("p", f"There is nothing to compare yet. {nothing_compared(board)}")
+        return tag("p", f"There is nothing to compare. {nothing_compared(board)}")
     found = [tag("li", _finding(row, headings)) for row in family if row.sure]
     parts = [
         tag("p", _over_all(family, metric), class_="lead"),
         *([tag("ul", found, class_="answers")] if found else []),
     ]
-    sizes = {dataset: size for (dataset, of), size in least.items() if of == metric}
-    could = [tag("span", name(headings[d]), f" {100 * size:.1f}") for d, size in sizes.items() if size <= WHOLE]
+    told = [(headings[dataset], *span_of(sizes)) for (dataset, of), sizes in least.items() if of == metric]
+    could = [tag("span", name(heading), " ", name(sizes)) for heading, sizes, _ in told if sizes]
     if could:
         parts.append(tag("p", "An effect of fewer points than these would often go unseen: ", listed(could), "."))
-    never = [tag("span", name(headings[dataset])) for dataset, size in sizes.items() if size > WHOLE]
+    never = [tag("span", name(heading), " (", name(", ".join(factors)), ")") for heading, _, factors in told if factors]
     if never:
         said = "With so few seeds any effect, however large, would often go unseen on: "
         parts.append(tag("p", said, listed(never), "."))
@@ -123,10 +125,7 @@ def _warnings(board: Board) -> Iterator[str]:
     wrong = sum(bool(run.entry and run.entry.errors) for run in board.done)
     if wrong:
         yield f"{plural(wrong, 'finished run')} raised errors: their scores don't mean what the tables say."
-    for dataset, differing in board.differing.items():
-        if differing:
-            which = "; ".join(f"{key}: {' or '.join(values)}" for key, values in differing.items())
-            yield f"The runs on {dataset} disagree in their settings or data ({which}); such runs are not compared."
+    yield from map(" ".join, at_odds(board))
     if board.disputed:
         stand = "stands" if len(board.disputed) == 1 else "stand"
         yield f"{plural(len(board.disputed), 'run')} {stand} in several stores with different results."

@@ -63,10 +63,10 @@ function runColumns() {
   return [
     { title: "Run", value: (run) => run.id, cell: (run) => link({ run: run.id }, named(run.id)) },
     namedColumn("Data set", (run) => run.dataset.heading),
+    ...board.metrics.map(score),
     ...(board.factors.length ? board.factors.map(factor) : [method]),
     { title: "Seed", right: true, value: (run) => run.seed },
     runs.some((run) => run.fold) && namedColumn("Fold", (run) => run.fold),
-    ...board.metrics.map(score),
     namedColumn("Epoch by", (run) => run.selection),
     runs.some((run) => run.variant) && namedColumn("Settings", (run) => run.variant),
     { title: "State", value: (run) => run.state },

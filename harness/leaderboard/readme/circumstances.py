@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from harness.leaderboard.board import Board, Run
 from harness.leaderboard.markdown import escape, fenced, table, without_folders
 from harness.leaderboard.summary import Summary
-from harness.leaderboard.wording import all_values, unread
+from harness.leaderboard.wording import all_values, processes, unread
 from harness.settings import spell
 from harness.store.index import unpacked
 from harness.words import plural, some
@@ -135,6 +135,8 @@ def protocol(board: Board) -> Iterator[str]:
     for what, keys in shown.items():
         facts = [(key.rpartition(".")[2].replace("_", " "), all_values(board.done, key)) for key in keys]
         cells.append([what, escape(", ".join(f"{name} {value}" for name, value in facts if value))])
+    if counted := processes(board, board.datasets):
+        cells.append(["processes a run", counted])
     prints = [f"{name} {all_values(board.of(name), 'data.fingerprint')}" for name in board.datasets]
     cells.append(["data fingerprints", escape(", ".join(prints))])
     prints = [f"{name} {' or '.join(found)}" for name in board.datasets if (found := board.manifests(name))]

@@ -8,11 +8,11 @@ from harness.leaderboard.ablation import SINGLE_CLASS, Row
 from harness.leaderboard.board import Board
 from harness.leaderboard.comparisons import FACTOR, INTERACTION
 from harness.leaderboard.figures import EFFECTS, INTERACTIONS
-from harness.leaderboard.markdown import escape, points, table
+from harness.leaderboard.markdown import escape, table
 from harness.leaderboard.paired import class_of
 from harness.leaderboard.summary import until_in_words
-from harness.leaderboard.wording import SHOWN, averaged, carried, confounded, heading, label, nothing_compared, over
-from harness.store.wording import MEANING
+from harness.leaderboard.wording import averaged, carried, confounded, heading, label, nothing_compared, over, shown
+from harness.store.wording import MEANING, points
 from harness.words import plural
 
 _HOW_ABLATED = (
@@ -39,15 +39,15 @@ def effects(board: Board, rows: Sequence[Row], figures: Collection[str]) -> Iter
         return
     yield "## What each factor does"
     if not rows:
-        yield nothing_compared(board)
+        yield escape(nothing_compared(board))
         return
     parts = carried(rows)
-    meaning = "; ".join(f"{metric.upper()}: {MEANING[metric]}" for metric in SHOWN)
+    meaning = "; ".join(f"{metric.upper()}: {MEANING[metric]}" for metric in shown(board))
     yield f"{_HOW_ABLATED.format(meaning=meaning, averaged=escape(averaged(board)))} {_CARRIED[parts]}"
     if told := until_in_words(board, rows):
         yield told
     mixed = parts == "mixed"
-    for metric in SHOWN:
+    for metric in shown(board):
         family = [row for row in rows if row.family == (FACTOR, metric)]
         if family:
             yield _table(board, metric, family, mixed)
@@ -84,7 +84,7 @@ def _interval(row: Row) -> str:
 
 
 def _interactions(board: Board, rows: Sequence[Row], figures: Collection[str]) -> Iterator[str]:
-    family = [row for row in rows if row.kind == INTERACTION and row.metric in SHOWN]
+    family = [row for row in rows if row.kind == INTERACTION and row.metric in shown(board)]
     if not family:
         return
     yield "### Interactions"

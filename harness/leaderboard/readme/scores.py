@@ -9,7 +9,7 @@ from harness.leaderboard.board import Board, Run
 from harness.leaderboard.figures import MOST_RANKED, RANKS
 from harness.leaderboard.markdown import escape, spread, table
 from harness.leaderboard.summary import Standings, Summary
-from harness.leaderboard.wording import NO_BASELINE, SHOWN, heading, primary
+from harness.leaderboard.wording import NO_BASELINE, SHOWN, heading, primary, shown
 from harness.statistics import Estimate, Ranks, Split, sure
 from harness.store.wording import percent
 from harness.words import plural, some
@@ -42,16 +42,16 @@ def scores(board: Board) -> Iterator[str]:
 
 def _score_table(board: Board, dataset: str) -> str:
     """A line a method, also where none of its runs is done: a gap should be seen."""
-    told = next((entry.primary for entry in board.entries(dataset)), "")
-    names = [name.upper() + (" (primary)" if name == told else "") for name in SHOWN]
+    told, metrics = next((entry.primary for entry in board.entries(dataset)), ""), shown(board)
+    names = [name.upper() + (" (primary)" if name == told else "") for name in metrics]
     cells = []
     for (_, variant), runs in board.methods(dataset).items():
-        by_metric = [list(board.per_seed(runs, metric).values()) for metric in SHOWN]
+        by_metric = [list(board.per_seed(runs, metric).values()) for metric in metrics]
         done, planned = len(by_metric[0]), len({run.seed for run in runs})
         seeds = str(done) if done == planned else f"{done} of {planned}"
         levels = _levels(board, runs[0].levels)
         cells.append([*levels, *map(spread, by_metric), seeds, _row_notes(runs, variant)])
-    right = range(len(board.factors), len(board.factors) + len(SHOWN) + 1)
+    right = range(len(board.factors), len(board.factors) + len(metrics) + 1)
     return table([*(escape(f.name) for f in board.factors), *names, "seeds", ""], cells, right)
 
 
@@ -90,17 +90,18 @@ def methods(board: Board, found: Summary, figures: Collection[str]) -> Iterator[
         names = ", ".join(map(escape, found.disagreeing))
         yield f"Not computed: the runs of {names} disagree in their settings or data, so no method has one score."
         return
-    if found.standings:
-        count = len(next(iter(found.standings.values())).methods)
+    standings = {metric: each for metric, each in found.standings.items() if metric in shown(board)}
+    if standings:
+        count = len(next(iter(standings.values())).methods)
         sizes = [plural(n, noun) for n, noun in ((len(board.datasets), "data set"), (len(found.seeds), "seed"))]
         yield _HOW_STANDING.format(methods=plural(count, "method"), sets=sizes[0], seeds=sizes[1])
-        yield _standing_table(board, found)
-        if count > 1 and all(one.better is None for each in found.standings.values() for one in each.methods):
+        yield _standing_table(board, standings)
+        if count > 1 and all(one.better is None for each in standings.values() for one in each.methods):
             yield NO_BASELINE
-        yield from _ranks_in_words(found.standings)
+        yield from _ranks_in_words(standings)
     if RANKS in figures:
         yield f"![Average ranks of the methods; a bar joins those that can't be told apart]({RANKS})"
-    elif any(each.ranks for each in found.standings.values()):
+    elif any(each.ranks for each in standings.values()):
         yield f"No picture of the ranks: more than {MOST_RANKED} methods don't fit in one."
     if not found.seeds:
         yield "The data sets share no seeds, so that no method has runs to be held against others over all of them."
@@ -108,16 +109,16 @@ def methods(board: Board, found: Summary, figures: Collection[str]) -> Iterator[
         yield f"{plural(len(found.lacking), 'method')} left out for want of runs: {escape(some(found.lacking))}."
 
 
-def _standing_table(board: Board, found: Summary) -> str:
+def _standing_table(board: Board, found: Mapping[str, Standings]) -> str:
     header, columns = [escape(factor.name) for factor in board.factors], []
-    for metric, standings in found.standings.items():
+    for metric, standings in found.items():
         if standings.ranks:
             header.append(f"{metric.upper()} rank")
             columns.append([f"{rank:.1f}" for rank in standings.ranks.ranks])
         header += [f"{metric.upper()} middle", "beats the baseline"]
         columns.append([_percent(standing.middle) for standing in standings.methods])
         columns.append([_percent(standing.better, 0) if standing.better else "–" for standing in standings.methods])
-    levels = [_levels(board, standing.levels) for standing in next(iter(found.standings.values())).methods]
+    levels = [_levels(board, standing.levels) for standing in next(iter(found.values())).methods]
     cells = [[*row, *rest] for row, rest in zip(levels, zip(*columns, strict=True), strict=True)]
     return table(header, cells, range(len(board.factors), len(header)))
 
