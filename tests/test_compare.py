@@ -84,8 +84,8 @@ def test_seeds_and_missing_runs_are_shown_and_runs_of_the_same_address_counted(t
 
 
 def test_settings_in_which_two_leaderboards_differ_are_named(tmp_path):
-    short = {"settings": {"train.epochs": ["4"], "clips.frames": ["8"]}, "processes": [1]}
-    long = {"settings": {"train.epochs": ["20", "30"], "clips.frames": ["8"]}, "processes": [1, 2]}
+    short = {"settings": {"train.epochs": "4", "clips.frames": "8"}, "processes": [1]}
+    long = {"settings": {"train.epochs": "20 or 30", "clips.frames": "8"}, "processes": [1, 2]}
     one, other = board(tmp_path / "a", "aaaa", told=short), board(tmp_path / "b", "aaaa", 0.6, told=long)
     found = compare(one, other, NOWHERE)
     assert found["settings"] == {"caer": {"train.epochs": ["4", "20 or 30"], "processes a run": ["1", "1 or 2"]}}
@@ -96,7 +96,7 @@ def test_settings_in_which_two_leaderboards_differ_are_named(tmp_path):
 
 
 def test_a_leaderboard_that_does_not_tell_its_settings_is_said_not_to(tmp_path):
-    told = {"settings": {"train.epochs": ["4"]}, "processes": []}
+    told = {"settings": {"train.epochs": "4"}, "processes": []}
     found = compare(board(tmp_path / "a", "aaaa"), board(tmp_path / "b", "aaaa", 0.6, told=told), NOWHERE)
     assert found["settings"] == {"caer": None}
     assert "not known of caer" in text(found) and "⚠ settings are not known" in text(found)

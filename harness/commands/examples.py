@@ -16,7 +16,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {  # by command: what to type
     ),
     "run": (
         ("harness run --grid", "train grids/default.toml"),
-        ("accelerate launch --config_file accelerate_config.yaml harness run --grid", "on GPUs"),
+        ("accelerate launch --config_file accelerate_config.yaml -m harness run --grid", "on GPUs"),
         ('harness run --datasets caer --methods "prompt+ldl,prompt+lsr" --seeds 0,1,2', "without a grid file"),
         ("harness run --grid mine.toml --set train.epochs=5 --until 'ci<1.0'", "with as many seeds as it takes"),
     ),
@@ -53,7 +53,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {  # by command: what to type
     "doctor": (
         ("harness doctor", "what is wrong here, and the mend"),
         ("harness doctor --grid mine.toml", "also its data roots, weights and room"),
-        ("accelerate launch harness doctor", "with what the launcher asks for"),
+        ("accelerate launch -m harness doctor", "with what the launcher asks for"),
     ),
     "config": (
         ("harness config", "the file, and what is in effect"),

@@ -148,7 +148,7 @@ def _summary(look: Look) -> Iterator[str]:
         left = "time left: unknown until an epoch is done"
         if look.left is not None:
             left = f"about {duration(look.left)} left" + ("" if look.working else " for one worker")
-        nobody = "; no job trains yet" if look.queued else "; `harness run` goes on"
+        nobody = "; no job trains yet" if look.queued else "; `harness run` fills its cache first, then goes on"
         yield left + ("" if look.working else nobody)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.compare.agreement import differing
+from harness.compare.agreement import ABSENT, differing
 from harness.errors import BadInput
 from harness.files import read_json
 from harness.statistics import mean, verdict
@@ -113,8 +113,10 @@ def _settings(boards: list[_Board], dataset: str) -> dict[str, list[str]] | None
     told = [board.copies.get(dataset, {}) for board in boards]
     if not all("settings" in copy for copy in told):
         return None
-    values = [{**copy["settings"], "processes a run": copy.get("processes", ())} for copy in told]
-    return differing(*({key: " or ".join(map(str, of)) for key, of in each.items() if of} for each in values))
+    counts = [" or ".join(map(str, copy.get("processes", ()))) or ABSENT for copy in told]
+    return differing(
+        *({**copy["settings"], "processes a run": count} for copy, count in zip(told, counts, strict=True))
+    )
 
 
 def _runs(boards: list[_Board]) -> Iterator[dict[str, Any]]:

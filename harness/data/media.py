@@ -47,7 +47,7 @@ def fact(root: Path, clip: Clip) -> tuple[str, int]:
 def _inside(root: Path, clip: Clip) -> str:
     parts = PurePosixPath(clip.media).parts
     if not parts or clip.media.startswith("/") or ".." in parts or "\0" in clip.media:
-        raise Outside(clip.id, f"{clip.media!r} leads outside {root}", "mend the list: its paths stay below the root")
+        raise Outside(clip.id, f"{clip.media!r} leads outside {root}", "give paths that stay below the root")
     path = os.path.join(root, clip.media)
     folder, name = os.path.split(path)
     target = os.path.realpath(path) if os.path.islink(path) else os.path.join(real(folder), name)

@@ -30,6 +30,7 @@ CHECKS: tuple[Check, ...] = (
     machine.architecture,
     machine.launcher,
     machine.launcher_file,
+    machine.cluster,
     machine.precision,
     machine.open_files,
     places.folders,

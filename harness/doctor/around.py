@@ -8,7 +8,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from harness.grid import Grid, grammar
 from harness.model import pretrained, weights
 from harness.plan import outlook
 from harness.protocol import Model
+from harness.slurm import Slurm
 from harness.store.leases import Leases
 
 WRITES = 5
@@ -57,7 +58,9 @@ def of_the_grid(grid: Grid) -> dict[str, Any]:
         needed = outlook.cache(plan.plan(grid))["bytes"]
     except BadInput:  # what is wrong is told of its data sets, or its weights
         needed = 0
-    return {"weights": of_the_model(grid.sections["model"]), "needed": needed}
+    usual = asdict(Slurm())
+    told = tuple(f"slurm.{name}" for name, value in asdict(grid.slurm).items() if value != usual[name])
+    return {"weights": of_the_model(grid.sections["model"]), "needed": needed, "for_jobs": told}
 
 
 def of_the_model(model: Model) -> Weights:

@@ -8,6 +8,7 @@ import ctypes
 import os
 import platform
 import resource
+import shutil
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -115,6 +116,8 @@ class Facts:
     needed: int = 0  # bytes that the grid's cache takes
     copies: tuple[Copy, ...] = ()
     weights: Weights | None = None
+    sbatch: str = ""  # SLURM's command, where there is one
+    for_jobs: tuple[str, ...] = ()  # what the grid says of its jobs
     plugins: dict[str, Trouble] = field(default_factory=dict)
     refused: tuple[Trouble, ...] = ()  # by the user file, or the grid
 
@@ -130,6 +133,7 @@ def of_the_machine() -> dict[str, Any]:
         "launcher": _launcher(),
         "launcher_file": _launcher_file(),
         "variables": {**variables.in_effect(), **{k: v for k, v in os.environ.items() if k.startswith("HARNESS_")}},
+        "sbatch": shutil.which("sbatch") or "",
         "open_files": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
         "plugins": dict(_broken_plugins()),
     }

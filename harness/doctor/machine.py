@@ -65,12 +65,21 @@ def launcher(facts: Facts) -> Iterator[Finding]:
         what, _, mend = started.shortfall.partition(": ")
         yield Finding("launcher", what, f"started by {started.name}", mend)
     elif gpus > 1 and started.processes == 1:
-        mend = f"accelerate launch --config_file accelerate_config.yaml --num_processes {gpus} harness run …"
+        mend = f"accelerate launch --config_file accelerate_config.yaml --num_processes {gpus} -m harness run …"
         what, evidence = f"one process on {gpus} GPUs trains on one of them", f"started by {started.name}"
         if started.name == "none":  # nobody was asked to use them: to know it is enough
             yield Finding("launcher", what, f"no launcher; with one: {mend}")
         else:
             yield Finding("launcher", what, evidence, mend)
+
+
+def cluster(facts: Facts) -> Iterator[Finding]:
+    """Whether `harness submit` finds a cluster here."""
+    if facts.sbatch:
+        yield Finding("cluster", "SLURM is here, so `harness submit` can send a grid to it", facts.sbatch)
+    elif facts.for_jobs:
+        what, mend = "the grid has settings for SLURM, and there is none here", "run `harness submit` on a login node"
+        yield Finding("cluster", what, ", ".join(facts.for_jobs), mend)
 
 
 def launcher_file(facts: Facts) -> Iterator[Finding]:

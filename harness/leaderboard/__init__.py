@@ -54,7 +54,7 @@ def _copy(board: Board, dataset: str) -> dict[str, Any]:
         "manifests": board.manifests(dataset),
         "miniature": dataset in board.miniatures,
         "errors": board.errors(dataset),
-        "settings": {key: list(map(without_folders, told)) for key, told in board.settings(dataset).items()},
+        "settings": {key: without_folders(" or ".join(told)) for key, told in board.settings(dataset).items()},
         "processes": board.processes(dataset),
     }
     folds: dict[str, set[str]] = {fold: set() for fold in board.folds(dataset)}

@@ -12,9 +12,7 @@ from harness.words import plural
 
 SHOWN = ("war", "uar")  # the metrics of the tables that people read; the others stand in the CSV files
 ROUNDING = 1e-9  # two sums over the same clips may differ by it
-EVEN = (
-    "UAR is WAR here, since the test classes are even: what is said of one holds for both, and tables show WAR alone."
-)
+EVEN = "UAR is WAR on {names}, since the test classes are even: it is shown once."
 MINIATURE = (
     "These clips are drawn by this program in the real sets' file layout. The numbers say nothing about the real "
     "{names}; they only show that the experiment runs from end to end."
@@ -39,11 +37,21 @@ def heading(board: Board, dataset: str) -> str:
     return dataset + (f" ({'; '.join(notes)})" if notes else "")
 
 
-def shown(board: Board) -> tuple[str, ...]:
-    """The metrics of README's tables: `SHOWN`, but WAR alone where it is UAR in every run, as with even classes."""
-    scores = [(run.score("test", "war"), run.score("test", "uar")) for run in board.done]
-    same = all(war is not None and uar is not None and abs(war - uar) < ROUNDING for war, uar in scores)
-    return SHOWN[:1] if same else SHOWN
+def shown(board: Board, dataset: str) -> tuple[str, ...]:
+    """The metrics of README's tables for a data set (or `all`): WAR alone where it is UAR, as with even classes."""
+    return SHOWN[:1] if set(board.datasets if dataset == ALL else [dataset]) <= set(even(board)) else SHOWN
+
+
+def even(board: Board) -> list[str]:
+    """The data sets on which UAR is WAR in every finished run."""
+    apart = {
+        run.dataset
+        for run in board.done
+        if (war := run.score("test", "war")) is None
+        or (uar := run.score("test", "uar")) is None
+        or abs(war - uar) > ROUNDING
+    }
+    return [dataset for dataset in board.datasets if board.of(dataset) and dataset not in apart]
 
 
 def label(row: Row) -> str:

@@ -94,7 +94,7 @@ def as_text(planned: Mapping[str, Any]) -> str:
     if any(row["eta_s"] for row in planned["runs"]):
         lines.append("judged by stored runs of the same model, trunk, frames and batches, whichever machine they had")
     lines += [f"note: {line}" for line in address.as_lines(planned["outdated"])]
-    methods = dict.fromkeys(shortened(row["method"]) for row in planned["runs"])
+    methods = map(shortened, dict.fromkeys(row["method"] for row in planned["runs"]))
     lines += ["", "data:", *(f"  {line}" for line in _places(planned["data"]))]
     lines += ["", "methods:", *(f"  {method}" for method in methods)]
     lines += ["", "settings of all runs:", *_shared_lines(planned["shared"])]

@@ -76,6 +76,8 @@ def run(plan: Plan, record: Mapping[str, Any], store: Store, asked: Asked, argv:
     board = Board(outcome.wanted, outcome.wanted - len(todo), silent=not launch.leads)
     if shortfall:
         board.say(f"note: {shortfall}")
+    if launch.leads and not launch.task:  # of a cluster's jobs: whoever submitted them has written it
+        store.write_plan(plan.grid.name, record)
     runner = None
     if accelerator is not None and todo:
         how = f"placement {placement}: {why}; {count} worker{'s' * (count > 1)}: {why_count}"
@@ -88,8 +90,6 @@ def run(plan: Plan, record: Mapping[str, Any], store: Store, asked: Asked, argv:
                 board.close()
                 return outcome
         _set_threads(runner, todo, launch, most)
-    if launch.leads and not launch.task:  # of a cluster's jobs: whoever submitted them has written it
-        store.write_plan(plan.grid.name, record)
     if runner is not None:
         outcome.died = _train(runner, awaited, board, count, most, argv)
         if launch.leads and not launch.task:  # last: they must not take the room that a result needs
@@ -157,11 +157,14 @@ def _train(runner: Runner, awaited: Awaited, board: Board, count: int, most: int
 
 
 def _placement(plan: Plan, asked: str, launch: Launch) -> tuple[str, str]:
+    frozen = plan.grid.sections["model"].trunk == "frozen"
+    if asked == "data" and frozen and launch.world > 1:
+        return asked, "as asked, though with a frozen trunk `pair` trains as many runs at once as there are processes"
     if asked != "auto":
         return asked, "as asked"
     if launch.world == 1:
         return "pair", "one process"
-    if plan.grid.sections["model"].trunk == "trainable":
+    if not frozen:
         return "data", "the trunk trains, so a run fills all devices"
     return "pair", "the trunk is frozen, so runs are small: each process trains its own"
 

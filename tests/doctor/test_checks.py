@@ -226,6 +226,12 @@ TROUBLES: dict[str, tuple[dict[str, Any], str, str, str]] = {  # facts; what is 
         "/me/config.toml: train",
         "write it in the grid file",
     ),
+    "settings for a cluster where there is none": (
+        {"for_jobs": ("slurm.partition", "slurm.time")},
+        "has settings for SLURM, and there is none here",
+        "slurm.partition, slurm.time",
+        "login node",
+    ),
     "a plugin that is broken": (
         {"plugins": {"methods: mine": Trouble("mine", "can't be imported: ImportError", "uninstall it")}},
         "methods: mine can't be used: can't be imported",
@@ -328,3 +334,9 @@ def test_room_counts_what_is_kept_already() -> None:
     tight = (Place("cache", "/cache", 2 * 10**9),)
     assert not list(places.room(Facts(places=tight, needed=3 * 10**9, cached=10**9)))
     assert list(places.room(Facts(places=tight, needed=3 * 10**9)))
+
+
+def test_a_cluster_that_is_here_is_a_remark() -> None:
+    assert not wrong(sbatch="/usr/bin/sbatch", for_jobs=("slurm.partition",))
+    (told,) = doctor.examine(Facts(places=FINE, sbatch="/usr/bin/sbatch"))
+    assert told.check == "cluster" and not told.mend

@@ -16,7 +16,7 @@ from faults.lab import wait_for
 from paged import HOSTILE, hostile, made
 from PIL import Image
 from predicted import CLIPS, demo
-from stored import plan_of, store_of
+from stored import plan_of, save_run, store_of
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -290,6 +290,21 @@ def test_nothing_is_wider_than_a_narrow_window(browser, files, address):
     window = Reader(browser, files["usual"], viewport={"width": 400, "height": 800})
     window.open(address)
     assert window.overflow() == 0
+    window.context.close()
+
+
+@pytest.mark.parametrize(("width", "head"), [(500, "^WAR"), (1400, "^Alarms")])
+def test_what_a_row_of_the_runs_says_is_in_the_window(browser, tmp_path, width, head):
+    plan = plan_of(["caer"], [0])
+    store = store_of(tmp_path / "runs", plan)
+    for row in plan["runs"]:
+        save_run(store.root, row, 0.5, result={"alarms": 3, "errors": 1})
+    (tmp_path / "index.html").write_bytes(made(store))
+    window = Reader(browser, tmp_path / "index.html", viewport={"width": width, "height": 900})
+    page = window.open("runs")
+    box = page.locator("#runs thead th", has_text=re.compile(head)).bounding_box()
+    assert box["x"] + box["width"] <= width
+    assert page.locator("#runs tbody tr").first.locator("td").last.inner_text() == "⚠ 1 △ 2"
     window.context.close()
 
 

@@ -188,6 +188,16 @@ def test_stored_runs_of_the_same_settings_are_told_with_what_made_them_others(
     assert sum(row["runs"] for row in plan.as_json(made, store, "")["outdated"]) == (2 if why else 0)
 
 
+def test_people_are_told_what_does_not_count_and_by_what_times_are_judged(small: Plan, tmp_path: Path) -> None:
+    store, (run, *_) = Store(tmp_path / "runs"), small.runs
+    keep(store, dataclasses.replace(run, run_id="old", spec={**run.spec, "protocol": 1}), status="done", duration_s=4.0)
+    told = {"data": [], "shared": outlook.shared(small.grid), "cache": outlook.cache(small), "detectable": []}
+    lines = outlook.as_text({**plan.as_json(small, store, ""), **told, "untold": "nothing"}).splitlines()
+    assert any(line.startswith("raer") and line.endswith("32 s") for line in lines)
+    assert any(line.startswith("judged by stored runs of the same model") for line in lines)
+    assert any("1 stored run of these settings had another version of harness's protocol" in line for line in lines)
+
+
 # ── what runs share ─────────────────────────────────────────────────────────────────────────────────────────
 
 

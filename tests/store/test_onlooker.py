@@ -275,7 +275,8 @@ def test_a_job_that_never_starts_is_told_with_the_mend(grid: Grid, monkeypatch: 
 def test_what_is_left_to_wait_for_is_told(grid: Grid, monkeypatch: pytest.MonkeyPatch) -> None:
     slurm.keep(grid.store.root, slurm.Submission("mine", {"training": "10"}))
     queued(monkeypatch)
-    assert watch.page(grid.look())[2] == "time left: unknown until an epoch is done; `harness run` goes on"
+    nobody = "`harness run` fills its cache first, then goes on"
+    assert watch.page(grid.look())[2] == f"time left: unknown until an epoch is done; {nobody}"
     queued(monkeypatch, job10={"PENDING (Priority)": 1})
     assert watch.page(grid.look())[2] == "time left: unknown until an epoch is done; no job trains yet"
     for row in grid.rows:

@@ -41,7 +41,7 @@ const toRuns = (row) => ({ behind: row.factor, ...(row.dataset === "all" ? {} : 
 
 function runTable(changed) {
   const rows = runs, columns = runColumns(), filters = runFilters();
-  const caption = "Runs, with their scores in percent; a run's name opens it";
+  const caption = "Runs, with their scores in percent; ⚠ counts alarms that are errors, △ warnings; a run's name opens it";
   return bigTable({ caption, noun: "run", columns, rows, filters, sort: [1, false], changed });
 }
 
@@ -75,9 +75,8 @@ function runColumns() {
 }
 
 function raised(run) {
-  const errors = run.errors && `⚠ ${count(run.errors, "error")}`;
-  const warnings = run.warnings && `△ ${count(run.warnings, "warning")}`;
-  return [errors, warnings].filter(Boolean).join(", ") || "–";
+  const errors = run.errors && `⚠ ${grouped(run.errors)}`, warnings = run.warnings && `△ ${grouped(run.warnings)}`;
+  return [errors, warnings].filter(Boolean).join(" ") || "–";
 }
 
 /** Their keys are the words of the page's address, so every choice can be linked to. */

@@ -11,7 +11,17 @@ from harness.leaderboard.figures import EFFECTS, INTERACTIONS
 from harness.leaderboard.markdown import escape, table
 from harness.leaderboard.paired import class_of
 from harness.leaderboard.summary import until_in_words
-from harness.leaderboard.wording import averaged, carried, confounded, heading, label, nothing_compared, over, shown
+from harness.leaderboard.wording import (
+    SHOWN,
+    averaged,
+    carried,
+    confounded,
+    heading,
+    label,
+    nothing_compared,
+    over,
+    shown,
+)
 from harness.store.wording import MEANING, points
 from harness.words import plural
 
@@ -42,13 +52,13 @@ def effects(board: Board, rows: Sequence[Row], figures: Collection[str]) -> Iter
         yield escape(nothing_compared(board))
         return
     parts = carried(rows)
-    meaning = "; ".join(f"{metric.upper()}: {MEANING[metric]}" for metric in shown(board))
+    meaning = "; ".join(f"{metric.upper()}: {MEANING[metric]}" for metric in SHOWN)
     yield f"{_HOW_ABLATED.format(meaning=meaning, averaged=escape(averaged(board)))} {_CARRIED[parts]}"
     if told := until_in_words(board, rows):
         yield told
     mixed = parts == "mixed"
-    for metric in shown(board):
-        family = [row for row in rows if row.family == (FACTOR, metric)]
+    for metric in SHOWN:
+        family = [row for row in rows if row.family == (FACTOR, metric) and metric in shown(board, row.dataset)]
         if family:
             yield _table(board, metric, family, mixed)
     alone = [escape(name) for name in board.contrasts if name not in {row.factor for row in rows}]
@@ -84,7 +94,7 @@ def _interval(row: Row) -> str:
 
 
 def _interactions(board: Board, rows: Sequence[Row], figures: Collection[str]) -> Iterator[str]:
-    family = [row for row in rows if row.kind == INTERACTION and row.metric in shown(board)]
+    family = [row for row in rows if row.kind == INTERACTION and row.metric in shown(board, row.dataset)]
     if not family:
         return
     yield "### Interactions"

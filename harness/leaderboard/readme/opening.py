@@ -15,10 +15,10 @@ from harness.leaderboard.wording import (
     MINIATURE,
     at_odds,
     comparable,
+    even,
     heading,
     primary,
     selections,
-    shown,
     smoke_tests,
 )
 from harness.store.wording import points
@@ -33,8 +33,8 @@ def opening(board: Board, asked: Ablation, found: Summary) -> Iterator[str]:
     verb = "is" if len(board.runs) == 1 else "are"
     state = f"{len(board.done):,} of {plural(len(board.runs), 'run')} {verb} done"
     words = " ".join(map(how_chosen, selections(board.done)))
-    even = "" if len(shown(board)) > 1 else f" {EVEN}"
-    yield f"{size} × {seeds}: {state}. {words} Scores are percent, mean ± standard deviation over seeds.{even}"
+    same = f" {EVEN.format(names=escape(', '.join(even(board))))}" if even(board) else ""
+    yield f"{size} × {seeds}: {state}. {words} Scores are percent, mean ± standard deviation over seeds.{same}"
     yield from _warnings(board)
     if board.factors:
         single = [each for each in asked.weigher.comparisons if each.kind == FACTOR]

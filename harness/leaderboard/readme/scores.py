@@ -42,8 +42,10 @@ def scores(board: Board) -> Iterator[str]:
 
 def _score_table(board: Board, dataset: str) -> str:
     """A line a method, also where none of its runs is done: a gap should be seen."""
-    told, metrics = next((entry.primary for entry in board.entries(dataset)), ""), shown(board)
+    told, metrics = next((entry.primary for entry in board.entries(dataset)), ""), shown(board, dataset)
     names = [name.upper() + (" (primary)" if name == told else "") for name in metrics]
+    if len(metrics) < len(SHOWN):
+        names = [" = ".join(map(str.upper, SHOWN))]
     cells = []
     for (_, variant), runs in board.methods(dataset).items():
         by_metric = [list(board.per_seed(runs, metric).values()) for metric in metrics]
@@ -90,7 +92,7 @@ def methods(board: Board, found: Summary, figures: Collection[str]) -> Iterator[
         names = ", ".join(map(escape, found.disagreeing))
         yield f"Not computed: the runs of {names} disagree in their settings or data, so no method has one score."
         return
-    standings = {metric: each for metric, each in found.standings.items() if metric in shown(board)}
+    standings = {metric: each for metric, each in found.standings.items() if metric in shown(board, ALL)}
     if standings:
         count = len(next(iter(standings.values())).methods)
         sizes = [plural(n, noun) for n, noun in ((len(board.datasets), "data set"), (len(found.seeds), "seed"))]
