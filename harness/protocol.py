@@ -85,7 +85,7 @@ class Face:
 class Data:
     """Where one data set lies. Without a root, the set's rendered miniature is used."""
 
-    root: str = knob("", "folder of the data set, in its native layout; empty: the miniature")
+    root: str = knob("", "folder of the data set, in its native layout; empty: its miniature, if it has one")
     annotations: str = knob("", "folder of the annotation lists; empty: the root, or `annotations/` in it")
     faces: str = knob("", "file of face boxes; empty: `*face*.json` beside the lists")
     descriptions: Mapping[str, str] = knob({}, "a sentence of visible cues for each class, instead of ours")

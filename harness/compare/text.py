@@ -109,7 +109,7 @@ def _scores(found: Mapping[str, Any]) -> Iterator[str]:
 
 def _why(found: Mapping[str, Any]) -> str:
     """What the differences between two leaderboards' scores may come from."""
-    if found["kind"] == "runs" or not any(_change(row) != NONE for row in found["scores"]):
+    if found["kind"] == "runs" or all(_change(row) in (NONE, points(0.0)) for row in found["scores"]):
         return ""
     if any(found["settings"].values()):
         return "⚠ settings differ (above): B − A is what they do to the same method"

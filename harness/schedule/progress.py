@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from harness.errors import headline
 from harness.plan import Run
-from harness.words import plural, printable
+from harness.words import plural, printable, shortened
 
 MARKS = {"error": "⚠", "warning": "△"}  # as on leaderboards
 QUIET_FOR = 30.0  # seconds after which a long run reports an epoch where there are no bars
@@ -56,7 +56,7 @@ class Board:
         alarms = list(alarms)
         self.say(f"[{self.done:>{len(str(self.total))}}/{self.total}] {summary(result)}{marks(alarms)}")
         for alarm in alarms:
-            self.alarm(f"{result['dataset']} {result['method']} seed {result['seed']}", alarm)
+            self.alarm(f"{result['dataset']} {shortened(result['method'])} seed {result['seed']}", alarm)
 
     def alarm(self, name: str, alarm: Mapping[str, Any]) -> None:
         """What a sentinel says, once: where other runs are told the same, their lines name it only (`marks`)."""
@@ -74,7 +74,7 @@ class RunBar:
 
     def __init__(self, board: Board, run: Run, steps: int, epochs: int) -> None:
         self.board, self.steps, self.epochs = board, steps, epochs
-        self.name = f"{run.copy} {run.method} seed {run.seed}"
+        self.name = f"{run.copy} {shortened(str(run.method))} seed {run.seed}"
         self.spoke = time.monotonic()
         self.scores: dict[str, str] = {}
         self.bar = tqdm(
@@ -158,7 +158,7 @@ def marks(alarms: Iterable[Mapping[str, Any]]) -> str:
 def summary(result: dict[str, Any]) -> str:
     """One line for a finished run."""
     fold = f" fold {result['fold']}" if result.get("fold") else ""
-    name = f"{result['dataset'] + fold:<7} {result['method']}  seed {result['seed']}"
+    name = f"{result['dataset'] + fold:<7} {shortened(result['method'])}  seed {result['seed']}"
     if result["status"] != "done":
         return f"{name}  FAILED: {headline(result['error'])}"
     scores = [
