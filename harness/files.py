@@ -25,13 +25,16 @@ def write_chunks(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
         with _told(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             file = beside.open("wb")
-        with file:
+        try:
             for chunk in chunks:
                 with _told(path):
                     file.write(chunk)
             with _told(path):
                 file.flush()
                 os.fsync(file.fileno())
+        finally:
+            with suppress(OSError):  # a full disk refuses once more what it has refused, and that is told already
+                file.close()
         with _told(path):
             beside.replace(path)
     finally:

@@ -84,7 +84,7 @@ def test_seeds_and_missing_runs_are_shown_and_runs_of_the_same_address_counted(t
 
 
 def test_settings_in_which_two_leaderboards_differ_are_named(tmp_path):
-    short = {"settings": {"train.epochs": "4", "clips.frames": "8"}, "processes": [1]}
+    short = {"settings": {"train.epochs": "4", "clips.frames": "8", "plugins.mine": "abc"}, "processes": [1]}
     long = {"settings": {"train.epochs": "20 or 30", "clips.frames": "8"}, "processes": [1, 2]}
     one, other = board(tmp_path / "a", "aaaa", told=short), board(tmp_path / "b", "aaaa", 0.6, told=long)
     found = compare(one, other, NOWHERE)

@@ -109,14 +109,16 @@ def _copies(boards: list[_Board], dataset: str) -> list[list[str]]:
 
 
 def _settings(boards: list[_Board], dataset: str) -> dict[str, list[str]] | None:
-    """In what the runs of a data set differ; None where a folder doesn't tell, as those of before didn't."""
+    """In what the runs of a data set differ; None where a folder doesn't tell, as those of before didn't.
+
+    A plugin that only one has is not told: its methods are only in that one, too.
+    """
     told = [board.copies.get(dataset, {}) for board in boards]
     if not all("settings" in copy for copy in told):
         return None
-    counts = [" or ".join(map(str, copy.get("processes", ()))) or ABSENT for copy in told]
-    return differing(
-        *({**copy["settings"], "processes a run": count} for copy, count in zip(told, counts, strict=True))
-    )
+    counts = [{"processes a run": " or ".join(map(str, copy.get("processes", ()))) or ABSENT} for copy in told]
+    found = differing(*({**copy["settings"], **count} for copy, count in zip(told, counts, strict=True)))
+    return {key: values for key, values in found.items() if not (key.startswith("plugins.") and ABSENT in values)}
 
 
 def _runs(boards: list[_Board]) -> Iterator[dict[str, Any]]:

@@ -18,8 +18,8 @@ MINIATURE = (
     "{names}; they only show that the experiment runs from end to end."
 )
 ROUNDED = (
-    "Such runs are compared, but the same run scores otherwise with another number, since sums are rounded otherwise: "
-    "part of an effect may be that. Train them all with one number."
+    "Such runs are compared, but part of an effect may come from that: another number of processes rounds sums "
+    "otherwise, so that a run scores otherwise."
 )
 NO_BASELINE = "The baseline isn't among them: not all of its runs are there, so no method is held against it."
 

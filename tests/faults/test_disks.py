@@ -79,7 +79,7 @@ def test_a_cache_that_will_not_fit_is_refused_beforehand(undisturbed, tmp_path):
         words = small(tmp_path, "--set", "clips.views=64", "--set", "clips.frames=32")
         ended = harness(*words, HARNESS_CACHE=str(tmp_path / "disk"))
     assert ended.code == 2 and "lower clips.views" in ended.said, ended.said
-    assert not (tmp_path / "runs").exists()
+    assert not stored(tmp_path / "runs")
 
 
 @fault(
