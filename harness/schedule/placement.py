@@ -63,8 +63,8 @@ class Asked:
 def run(plan: Plan, record: Mapping[str, Any], store: Store, asked: Asked, argv: Sequence[str]) -> Outcome:
     """Trains the plan's wanted runs that are not done and returns once none is left, here or elsewhere.
 
-    `record` is the plan as the store keeps it. It is written when everything has been checked: bad input leaves
-    nothing behind.
+    `record` is the plan as the store keeps it. It is written when every method has been built, so that bad settings
+    leave nothing behind, and before the caches are filled, so that `harness watch` knows of it.
     """
     launch = launching.here()
     if launch.worker:
@@ -76,21 +76,23 @@ def run(plan: Plan, record: Mapping[str, Any], store: Store, asked: Asked, argv:
     board = Board(outcome.wanted, outcome.wanted - len(todo), silent=not launch.leads)
     if shortfall:
         board.say(f"note: {shortfall}")
-    if launch.leads and not launch.task:  # of a cluster's jobs: whoever submitted them has written it
-        store.write_plan(plan.grid.name, record)
     runner = None
     if accelerator is not None and todo:
         how = f"placement {placement}: {why}; {count} worker{'s' * (count > 1)}: {why_count}"
         _announce(plan, awaited, board, how)
         runner = _runner(plan, asked, accelerator, placement, board)
         if not launch.worker:  # whoever started a worker has done this already
-            _prepare(runner, todo)
-            if launch.task == "prepare":
-                _picture(plan, store, board)
-                board.close()
-                return outcome
-        _set_threads(runner, todo, launch, most)
+            _check(runner, todo)
+    if launch.leads and not launch.task:  # of a cluster's jobs: whoever submitted them has written it
+        store.write_plan(plan.grid.name, record)
     if runner is not None:
+        if not launch.worker:
+            _fill(runner, todo)
+        if launch.task == "prepare":
+            _picture(plan, store, board)
+            board.close()
+            return outcome
+        _set_threads(runner, todo, launch, most)
         outcome.died = _train(runner, awaited, board, count, most, argv)
         if launch.leads and not launch.task:  # last: they must not take the room that a result needs
             _picture(plan, store, board)
@@ -200,10 +202,14 @@ def _set_threads(runner: Runner, todo: list[Run], launch: Launch, workers: int) 
     torch.set_num_threads(1 if all(runner.cached(run) for run in todo) else share)
 
 
-def _prepare(runner: Runner, todo: list[Run]) -> None:
-    """Every method built and every clip read once (into the feature cache), before anybody trains."""
+def _check(runner: Runner, todo: list[Run]) -> None:
+    """Every method built once, before anybody trains."""
     for run in {(run.copy, run.method): run for run in todo}.values():
         runner.check(run)
+
+
+def _fill(runner: Runner, todo: list[Run]) -> None:
+    """Every clip read once into the cache, before anybody trains."""
     for copy, cached in dict.fromkeys((run.copy, runner.cached(run)) for run in todo):
         runner.material.stored(copy, cached)
 
@@ -211,7 +217,7 @@ def _prepare(runner: Runner, todo: list[Run]) -> None:
 def _picture(plan: Plan, store: Store, board: Board) -> None:
     """Small pictures of test clips, for the leaderboard's page: no run waits for a disk that takes none."""
     try:
-        for copy in plan.copies.values():
+        for copy in plan.wanted_copies.values():
             thumbnails.keep(store, copy)
     except Unwritable as error:
         board.say(f"note: {error}; the page will show fewer thumbnails")
