@@ -146,8 +146,9 @@ def _summary(look: Look) -> Iterator[str]:
         yield "no run is left to train; the leaderboard may still be written"
     elif not look.over:
         left = "time left: unknown until an epoch is done"
-        if look.left is not None:
-            left = f"about {duration(look.left)} left" + ("" if look.working else " for one worker")
+        if look.at_least is not None:
+            left = f"about {duration(look.at_least)} left" + ("" if look.working else " for one worker")
+            left += f" without {', '.join(look.unjudged)}, of which no epoch is done yet" if look.unjudged else ""
         nobody = "; no job trains yet" if look.queued else "; `harness run` fills its cache first, then goes on"
         yield left + ("" if look.working else nobody)
 

@@ -84,7 +84,9 @@ class Look:
     ended: tuple[Ended, ...]
     alarms: tuple[Alarm, ...]
     jobs: tuple[Job, ...]
-    left: float | None
+    left: float | None  # seconds; None while there are data sets that can't be judged
+    at_least: float | None  # seconds of those that can be, if any can
+    unjudged: tuple[str, ...] = ()  # data sets of which no epoch is done yet
     trouble: str = ""
 
     def count(self, state: str) -> int:
@@ -110,11 +112,18 @@ class Look:
 
 
 def latest(store: Store) -> str:
-    """The name of the grid that was planned last in a store. Raises `BadInput` where none was."""
-    plans = sorted((store.root / "plans").glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
+    """The grid of a store that is at work, else the one planned last. Raises `BadInput` where none was planned."""
+    plans = sorted((store.root / "plans").glob("*.json"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
     if not plans:
         raise BadInput(str(store.root), "no grid was planned in this store", "give --runs, or start one: harness run")
-    return plans[-1].stem
+    return next((path.stem for path in plans if _at_work(store, path.stem)), plans[0].stem)
+
+
+def _at_work(store: Store, grid: str) -> bool:
+    try:
+        return any(store.leased(row["dataset"], row["run_id"]) for row in store.read_plan(grid)["runs"])
+    except BadInput:  # damaged: told where it is asked for
+        return False
 
 
 def named(grid: str) -> str:
@@ -141,6 +150,7 @@ class Onlooker:
         for row, facts in found:
             states[row["dataset"]][facts.state] += 1
         self._ask_queue()
+        at_least, unjudged = _left(found)
         look = Look(
             grid=self.grid,
             runs=len(found),
@@ -149,7 +159,9 @@ class Onlooker:
             ended=tuple(facts.ended(row) for row, facts in by_time if facts.state in (DONE, FAILED)),
             alarms=tuple(_alarms(by_time)),
             jobs=self._jobs,
-            left=_left(found),
+            left=None if unjudged else at_least,
+            at_least=at_least,
+            unjudged=unjudged,
             trouble=self._trouble,
         )
         self.took = time.monotonic() - began
@@ -282,8 +294,8 @@ def _alarms(found: Found) -> list[Alarm]:
     return list(heard.values())
 
 
-def _left(found: Found) -> float | None:
-    """Seconds until all is done if as many go on working as work now (at least one), or None.
+def _left(found: Found) -> tuple[float | None, tuple[str, ...]]:
+    """Seconds until all is done if as many go on working as work now (at least one), and the data sets left out of it.
 
     A run takes as long as those of its data set took (their median), else as long as one at work will at its pace.
     """
@@ -294,14 +306,15 @@ def _left(found: Found) -> float | None:
             took[row["dataset"]].append(facts.result["duration_s"])
         if facts.pace is not None:
             paces[row["dataset"]].append(facts.pace)
-    total, workers = 0.0, 0
+    total, workers, unjudged = 0.0, 0, dict[str, None]()
     for row, facts in found:
         if facts.state in (DONE, FAILED):
             continue
+        workers += facts.state == WORKING
         known = took.get(row["dataset"]) or paces.get(row["dataset"])
         if not known:
-            return None
+            unjudged[row["dataset"]] = None
+            continue
         behind = len(facts.history) / facts.epochs if facts.epochs else 0.0
         total += statistics.median(known) * max(1.0 - behind, 0.0)
-        workers += facts.state == WORKING
-    return total / max(workers, 1)
+    return (total / max(workers, 1) if total or not unjudged else None), tuple(unjudged)

@@ -197,6 +197,21 @@ def test_the_grid_that_was_planned_last_is_looked_at(grid: Grid) -> None:
     assert onlooker.latest(grid.store) == "mine"
 
 
+def test_a_grid_at_work_is_looked_at_though_another_was_planned_since(grid: Grid) -> None:
+    grid.store.write_plan("newer", {"grid": "newer", "runs": []})
+    os.utime(grid.store.root / "plans" / "mine.json", (1, 1))
+    with Leases().claim(grid.folder("raer-1")):
+        assert onlooker.latest(grid.store) == "mine"
+    assert onlooker.latest(grid.store) == "newer"
+
+
+def test_time_is_told_of_the_data_sets_that_can_be_judged(grid: Grid) -> None:
+    grid.end("caer-0", seconds=40.0)
+    seen = grid.look()
+    assert (seen.left, seen.at_least, seen.unjudged) == (None, 80.0, ("raer",))
+    assert watch.page(seen)[2].startswith("about 1 min 20 s left for one worker without raer, of which no epoch")
+
+
 def test_a_store_without_a_plan_and_a_grid_that_was_never_planned_are_bad_input(tmp_path: Path, grid: Grid) -> None:
     with pytest.raises(BadInput, match="no grid was planned"):
         onlooker.latest(Store(tmp_path / "empty"))
