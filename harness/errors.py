@@ -46,7 +46,8 @@ def headline(error: Mapping[str, Any]) -> str:
 def nearest(name: str, known: Iterable[str]) -> str:
     """`did you mean a, b?` for a mistyped name, or the list of what is known when nothing is near."""
     known = sorted(set(known))
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    spelt = {other.casefold(): other for other in known}
+    close = difflib.get_close_matches(name.casefold(), spelt, n=3, cutoff=0.5)
     if close:
-        return "did you mean " + ", ".join(close) + "?"
+        return "did you mean " + ", ".join(spelt[other] for other in close) + "?"
     return "known: " + (", ".join(known[:_SHOWN]) or "none") + (", …" if len(known) > _SHOWN else "")

@@ -147,7 +147,11 @@ def _check(cls: Any, kind: str, where: str) -> None:
     if not isinstance(cls.name, str) or not _NAME.fullmatch(cls.name):
         raise BadInput(where, f"{cls.name!r} can't name a {_noun(kind)}", "use letters, digits and hyphens")
     if problem := getattr(cls, "problem", str)():
-        raise BadInput(where, f"{cls.name} {problem}", f"see harness/{kind}/__init__.py for the hooks")
+        raise BadInput(
+            where,
+            f"{cls.name} {problem}",
+            "see docs/your-method.md for the hooks" if kind == "methods" else f"see harness/{kind}/__init__.py",
+        )
     if problem := interface.problem(cls):
         raise BadInput(where, f"{cls.name} {problem}", "update harness, or the plugin")
 

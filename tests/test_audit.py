@@ -297,7 +297,7 @@ def test_each_unreadable_clip_is_named_and_the_rest_of_many_counted(tmp_path: Pa
     assert len(broken) == 21
     assert broken[0]["where"] == str(media(root)[0].relative_to(root))
     assert "can't be opened as a video" in broken[0]["message"] and str(root) not in broken[0]["message"]
-    assert broken[-1]["message"].startswith("3 clips: ") and broken[-1]["gravity"] == "problem"
+    assert broken[-1]["message"].startswith("3 clips: ") and broken[-1]["gravity"] == "refused"
     skipped = problems(check("caer", root, "--set", "clips.unreadable=skip")[1])["unreadable-clip"]
     assert (skipped["gravity"], skipped["mend"]) == ("note", "copy the file again")
     assert sum(split["unreadable"] for split in found["splits"].values()) == 23

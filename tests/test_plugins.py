@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness import plugins
+from harness.cli import main
 from harness.errors import BadInput
 from harness.grid import grammar
 from harness.methods import HOOKS, Component
@@ -164,8 +165,6 @@ def test_an_edited_plugin_is_another_run_and_show_loads_it_again(tmp_path, monke
     import json
     import shlex
 
-    from harness.cli import main
-
     file = tmp_path / "mine.py"
     code = (Path(__file__).parents[1] / "examples" / "confidence_penalty.py").read_text()
     words = ["run", "--plugin", str(file), "--datasets", "raer", "--methods", "prompt+confidence-penalty", "--tiny"]
@@ -182,18 +181,37 @@ def test_an_edited_plugin_is_another_run_and_show_loads_it_again(tmp_path, monke
     assert command[:4] == ["harness", "run", "--plugin", str(file)]
 
 
+TWO = (
+    COMPONENT
+    + """
+    def kernels(self, targets, ctx):
+        return targets
+"""
+)
+
+
+def test_a_misspelt_hook_beside_a_right_one_is_told_by_plan_and_run(tmp_path, capfd):
+    file = write(tmp_path, TWO.format(name="two"))
+    words = ["--datasets", "raer", "--methods", "two", "--seeds", "0", "--plugin", str(file), "--tiny"]
+    words += ["--runs", str(tmp_path / "runs")]
+    assert main(["plan", *words]) == 0
+    assert "two: kernels is no hook, and nobody calls it: did you mean kernel?" in capfd.readouterr().out
+    main(["run", *words, "--out", str(tmp_path / "out"), "--workers", "1"])
+    assert "two: kernels is no hook" in capfd.readouterr().err
+
+
 TYPO = COMPONENT.replace("def loss(", "def los(")
 
 
 def test_a_component_without_any_hook_is_refused_with_the_nearest_though_it_has_settings(tmp_path):
-    with pytest.raises(BadInput, match="typo defines no hook: did you mean .*loss"):
+    with pytest.raises(BadInput, match="typo defines no hook, and nobody calls los: did you mean .*loss"):
         plugins.add_file(write(tmp_path, TYPO.format(name="typo")))
 
 
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("typo", TYPO, "typo defines no hook: did you mean .*loss"),
+        ("typo", TYPO, "typo defines no hook, and nobody calls los: did you mean .*loss"),
         ("two words", COMPONENT, "'two words' can't name a component"),
     ],
 )

@@ -185,9 +185,9 @@ def unreadable(evidence: Evidence) -> Iterator[Finding]:
     mend = "copy the file again" + ("" if skips else ", or set clips.unreadable = skip")
     for clip, error in broken[:UNREADABLE_SHOWN]:
         message = f"{clip.id} of {clip.split}: {error}"
-        yield Finding("unreadable-clip", clip.media, message, mend, 1, (clip.id,), taken=skips)
+        yield Finding("unreadable-clip", clip.media, message, mend, 1, (clip.id,), skips, not skips)
     if rest := [clip for clip, _ in broken[UNREADABLE_SHOWN:]]:
-        yield about("unreadable-clip", evidence.name, rest, "these can't be read either", mend, taken=skips)
+        yield about("unreadable-clip", evidence.name, rest, "these can't be read either", mend, skips, not skips)
 
 
 def short_clips(evidence: Evidence) -> Iterator[Finding]:

@@ -18,11 +18,12 @@ class Finding(Note):
 
     clips: tuple[str, ...] = ()
     taken: bool = False  # by a run, as it is and within its limits
+    stops: bool = False  # a run stops at it, as at what is `refused`
 
     @property
     def gravity(self) -> str:
         """What a run refuses; what it takes though it should be mended first; what is only to be known."""
-        if self.kind == "refused":
+        if self.kind == "refused" or self.stops:
             return "refused"
         return "problem" if self.mend and not self.taken else "note"
 
@@ -31,10 +32,12 @@ class Finding(Note):
         return {**plain, "count": self.count, "clips": list(dict.fromkeys(self.clips)), "gravity": self.gravity}
 
 
-def about(kind: str, where: str, clips: Sequence[Clip], message: str, mend: str = "", taken: bool = False) -> Finding:
+def about(
+    kind: str, where: str, clips: Sequence[Clip], message: str, mend: str = "", taken: bool = False, stops: bool = False
+) -> Finding:
     """A finding on clips: how many they are, what befell them, and three of them by name."""
     text = f"{plural(len(clips), 'clip')}: {message}: {some(clip.id for clip in clips)}"
-    return Finding(kind, where, text, mend, len(clips), tuple(clip.id for clip in clips), taken)
+    return Finding(kind, where, text, mend, len(clips), tuple(clip.id for clip in clips), taken, stops)
 
 
 def from_note(note: Note, clips: tuple[str, ...] = ()) -> Finding:

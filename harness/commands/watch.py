@@ -149,7 +149,8 @@ def _summary(look: Look) -> Iterator[str]:
         if look.at_least is not None:
             left = f"about {duration(look.at_least)} left" + ("" if look.working else " for one worker")
             left += f" without {', '.join(look.unjudged)}, of which no epoch is done yet" if look.unjudged else ""
-        nobody = "; no job trains yet" if look.queued else "; `harness run` fills its cache first, then goes on"
+        again = "`harness submit` goes on" if look.jobs else "`harness run` fills its cache first, then goes on"
+        nobody = "; no job trains yet" if look.queued else f"; {again}"
         yield left + ("" if look.working else nobody)
 
 

@@ -144,7 +144,7 @@ def _effects(effects: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     shown = [row for row in effects if row["of"][1] in SHOWN or row["agree"] is False]
     rows = [[*row["of"], *map(_effect, row["effects"]), _MARK[row["agree"]]] for row in shown]
     agree = sum(row["agree"] is True for row in effects)
-    yield from ("", "effects, points, with 95 % intervals")
+    yield from ("", "effects, points, with 95 % intervals (not corrected for their number, as the words are)")
     yield tabulate(rows, ["data set", "metric", "factor", "A", "B", "words"], disable_numparse=True)
     yield f"{agree} of {plural(len(effects), 'effect')} (of all metrics) get the same word in both"
 

@@ -11,7 +11,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
@@ -43,10 +42,9 @@ def declares(bench: Bench) -> str:
         if not why.strip():
             raise Failed(f"no reason is given for {other}", "write in requires and excludes why it is so")
     told += f"; hooks: {', '.join(hook for hook in HOOKS if getattr(cls, hook) is not getattr(Component, hook))}"
-    for name, value in vars(cls).items():
-        near = get_close_matches(name, HOOKS, 1, 0.8) if callable(value) and name[0] != "_" else []
-        if near and name not in HOOKS:
-            raise Warned(f"{told}; {name} is none, and nobody calls it", f"did you mean {near[0]}?")
+    if doubt := cls.doubt():
+        what, _, mend = doubt.partition(": ")
+        raise Warned(f"{told}; {what}", mend)
     return told
 
 

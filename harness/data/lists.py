@@ -69,8 +69,11 @@ def read_list(file: Path, note: Noting, classes: Mapping[str, int] | None = None
     )
 
 
-def read_table(file: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
-    """`file:line` and the named columns of a CSV table; blanks around header cells and values don't matter."""
+def read_table(file: Path, columns: Sequence[str], also: Sequence[str] = ()) -> Iterator[tuple[str, dict[str, str]]]:
+    """`file:line` and the named columns of a CSV table, with those of `also` that are there.
+
+    Blanks around header cells and values don't matter.
+    """
     rows = list(_numbered(file))
     if not rows:
         return
@@ -82,6 +85,7 @@ def read_table(file: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[s
                 raise BadInput(rows[0][0], f"the columns are separated by {other!r}", "save the table with commas")
             raise BadInput(rows[0][0], f"no column {column!r}", nearest(column, header))
         wanted[column] = header.index(column)
+    wanted |= {column: header.index(column) for column in also if column in header}
 
     def read(where: str, text: str) -> tuple[str, dict[str, str]]:
         row = _cells(where, text)

@@ -93,7 +93,7 @@ class DAiSEE(Adapter):
     def _rows(self, table: Path, split: str, home: str) -> list[Entry]:
         """A table's clips, repeated rows once."""
         column = self.settings.affect.capitalize()
-        read = list(read_table(table, ("ClipID", column)))
+        read = list(read_table(table, ("ClipID", column), also=[affect.capitalize() for affect in AFFECTS]))
         self._refuse_rows(table, column, read)
         rows = []
         for where, row in read:
@@ -107,10 +107,12 @@ class DAiSEE(Adapter):
 
     def _refuse_rows(self, table: Path, column: str, rows: Sequence[tuple[str, dict[str, str]]]) -> None:
         """All that is wrong with a table's levels and ids, together: one wrong row may be a slip, many are a shift."""
-        levels = Counter(row[column] for _, row in rows)
-        if levels["4"] and not levels["0"] and not levels.keys() - set("1234"):
-            what = f"{column} is 4 in {levels['4']:,} of {len(rows):,} rows and 0 in none: this table counts from 1"
-            raise BadInput(str(table), what, "fetch it again, or subtract 1 in every row: levels are 0, 1, 2 or 3")
+        for name in rows[0][1].keys() - {"ClipID"} if rows else ():  # also those that are not learnt show it
+            levels = Counter(row[name] for _, row in rows)
+            if levels["4"] and not levels["0"] and not levels.keys() - set("1234"):
+                what = f"{name} is 4 in {levels['4']:,} of {len(rows):,} rows and 0 in none: this table counts from 1"
+                mend = "fetch it again, or subtract 1 in each of its four columns: levels are 0, 1, 2 or 3"
+                raise BadInput(str(table), what, mend)
         errors = []
         for where, row in rows:
             if row[column] not in ("0", "1", "2", "3"):

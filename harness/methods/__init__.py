@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any, ClassVar
 
 import numpy as np
@@ -129,7 +130,18 @@ class Component(nn.Module):
             return ""
         known = vars(Component)
         own = [name for name, value in vars(cls).items() if name not in known and name[0] != "_" and callable(value)]
-        return "defines no hook: " + (nearest(own[0], HOOKS) if own else "known: " + ", ".join(HOOKS))
+        if not own:
+            return f"defines no hook: known are {', '.join(HOOKS)}"
+        return f"defines no hook, and nobody calls {own[0]}: {nearest(own[0], HOOKS)}"
+
+    @classmethod
+    def doubt(cls) -> str:
+        """A method that is called almost as a hook is: nobody calls it. Empty where there is none."""
+        for name, value in vars(cls).items():
+            near = get_close_matches(name, HOOKS, 1, 0.8) if callable(value) and name[0] != "_" else []
+            if near and name not in HOOKS:
+                return f"{name} is no hook, and nobody calls it: did you mean {near[0]}?"
+        return ""
 
     @property
     def needs_pixels(self) -> bool:

@@ -70,6 +70,13 @@ class Plan:
         wanted = {run.copy for run in self.runs if run.wanted}
         return {name: copy for name, copy in self.copies.items() if name in wanted}
 
+    @property
+    def doubts(self) -> dict[str, str]:
+        """What may be misspelt in components from outside, by their names."""
+        names = dict.fromkeys(name for run in self.runs if run.wanted for name in run.method.names)
+        outside = (name for name in names if plugins.source("methods", name))
+        return {name: doubt for name in outside if (doubt := plugins.get("methods", name).doubt())}
+
     def todo(self, store: Store) -> list[Run]:
         """The wanted runs that are not done."""
         done = {place for place, entry in index.entries(store).items() if entry.done}
@@ -189,6 +196,7 @@ def as_json(plan: Plan, store: Store, command: str) -> dict[str, Any]:
         "baseline": _baseline(plan.grid),
         "miniatures": sorted({copy.adapter.name for copy in plan.copies.values() if copy.miniature}),
         "selection": plan.grid.sections["train"].selection,
+        "doubts": plan.doubts,
         "outdated": address.outdated(
             (run for run in plan.runs if run.wanted and found[run.run_id] != "done"), entries.values()
         ),

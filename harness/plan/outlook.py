@@ -89,11 +89,12 @@ def as_text(planned: Mapping[str, Any]) -> str:
         ]
         for name, rows in by_set.items()
     ]
-    lines = [f"grid {planned['grid']}: {len(planned['runs'])} runs", ""]
+    lines = [f"grid {planned['grid']}: {plural(len(planned['runs']), 'run')}", ""]
     lines.append(tabulate(table, ["data set", "runs", "done", "partial", "to do", "time left, one worker"]))
     if any(row["eta_s"] for row in planned["runs"]):
         lines.append("judged by stored runs of the same model, trunk, frames and batches, whichever machine they had")
     lines += [f"note: {line}" for line in address.as_lines(planned["outdated"])]
+    lines += [f"note: {name}: {doubt}" for name, doubt in planned["doubts"].items()]
     methods = map(shortened, dict.fromkeys(row["method"] for row in planned["runs"]))
     lines += ["", "data:", *(f"  {line}" for line in _places(planned["data"]))]
     lines += ["", "methods:", *(f"  {method}" for method in methods)]

@@ -133,6 +133,8 @@ def _announce(plan: Plan, awaited: Awaited, board: Board, how: str) -> None:
     goes_on = f"; {begun} of them from a checkpoint" if begun else ""
     board.say(f"{len(awaited.runs)} of {plural(board.total, 'run')} to train{goes_on}")
     board.say(how)
+    for name, doubt in plan.doubts.items():
+        board.say(f"  {name}: {doubt}")
     for name, copy in plan.wanted_copies.items():
         for note in copy.scan.notes:
             board.say(f"  {name}: {note.message}" + (f" ({note.count:,} in all)" if note.count > 1 else ""))

@@ -131,7 +131,8 @@ def _put(store: Store, name: str, asked: Slurm, more: Mapping[str, Any], tasks: 
         with executor.batch():
             jobs = [executor.submit(task) for task in tasks]
     except (FailedJobError, FailedSubmissionError) as error:
-        mend = "see [slurm] in the grid file, and what the cluster offers: sinfo"
+        told = f"slurm.cpus={asked.cpus}, gpus_per_run={asked.gpus_per_run}, nodes={asked.nodes}, memory={asked.memory}"
+        mend = f"asked for were {told}: ask less; `sinfo --Format=nodes,cpus,memory,gres` tells what there is"
         if "array" in str(error):
             mend = f"give slurm.max_jobs less than {len(tasks)}: a job trains many runs, one after the other"
         raise BadInput("sbatch", f"refuses the job: {_reason(error)}", mend) from error

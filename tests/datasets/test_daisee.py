@@ -69,16 +69,17 @@ def test_the_split_folders_and_tables_may_be_called_otherwise(tmp_path: Path) ->
     assert labels(read("daisee", tmp_path)) == clean
 
 
-def test_a_table_that_counts_from_one_is_told_as_a_whole(tmp_path: Path) -> None:
+@pytest.mark.parametrize("affect", ["engagement", "confusion"])
+def test_a_table_that_counts_from_one_is_told_as_a_whole_whichever_level_is_learnt(affect, tmp_path: Path) -> None:
     table = build("daisee", tmp_path) / "Labels/TestLabels.csv"
     rows = [row.split(",") for row in table.read_text().splitlines()]
     shifted = [",".join([clip, b, str(int(e) + 1), *rest]) for clip, b, e, *rest in rows[1:]]
     write(table, "\n".join([HEADER, *shifted]))
     with pytest.raises(BadInput) as error:
-        read("daisee", tmp_path)
+        read("daisee", tmp_path, affect=affect)
     assert error.value.where == str(table)
     assert error.value.what == "Engagement is 4 in 2 of 8 rows and 0 in none: this table counts from 1"
-    assert "subtract 1 in every row" in error.value.mend
+    assert "subtract 1 in each of its four columns" in error.value.mend
 
 
 def test_all_wrong_levels_and_rounded_ids_are_told_together(tmp_path: Path) -> None:

@@ -185,7 +185,7 @@ def test_an_effect_leads_to_the_runs_behind_it_and_back_to_where_it_was(reader):
     assert set(reader.column("Data set")) == {"caer"} and set(reader.column("ldl")) == {"ldl"}
     assert page.locator("#runs").get_by_label("Behind the effect of").input_value() == "warmup"
     page.locator("#runs tbody a").nth(1).click()
-    assert page.locator("#run h2").is_visible() and not page.locator("#overview").is_visible()
+    wait_for(lambda: page.locator("#run h2").is_visible() and not page.locator("#overview").is_visible())
     page.go_back()
     page.locator("#overview").wait_for()
     assert set(reader.column("ldl")) == {"ldl"}
@@ -205,9 +205,9 @@ def test_a_link_to_a_run_shows_its_scores_curves_confusion_reliability_and_line(
     assert view.locator("pre").inner_text().startswith("harness run --datasets caer --methods")
     assert "print-caer" in view.inner_text()
     view.get_by_role("link", name="seed 2").click()
-    assert page.locator("#run h2").inner_text().endswith("seed 2")
+    wait_for(lambda: page.locator("#run h2").inner_text().endswith("seed 2"))
     page.get_by_role("link", name="Back to all runs").click()
-    assert page.locator("#runs").is_visible()
+    wait_for(lambda: page.locator("#runs").is_visible())
 
 
 def test_a_link_to_a_run_that_is_not_there_says_so(reader):
@@ -266,7 +266,7 @@ def test_all_can_be_done_by_keyboard(reader):
     while page.evaluate("document.activeElement.closest('#runs tbody') === null"):
         keys.press("Tab")
     keys.press("Enter")
-    assert page.locator("#run h2").is_visible()
+    wait_for(lambda: page.locator("#run h2").is_visible())
 
 
 def test_every_control_has_a_name(reader):
