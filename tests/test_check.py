@@ -188,7 +188,7 @@ def test_a_method_that_is_almost_called_as_a_hook_is_pointed_out(tmp_path):
     body = "def loss(self, out, batch, ctx): return {}\n    def on_logit(self, logits, batch, ctx): return 2 * logits"
     cls = component(tmp_path, body)
     (verdict,) = judged(cls, Bench(cls), {"declares": methods.declares})
-    assert verdict.verdict == WARNED and "on_logit is none" in verdict.evidence
+    assert verdict.verdict == WARNED and "on_logit is no hook" in verdict.evidence
     assert verdict.mend == "did you mean on_logits?"
 
 
