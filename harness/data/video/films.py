@@ -31,6 +31,8 @@ CONTAINERS = (  # as FFmpeg calls what may be in a video file; playlists, which 
     *("h264", "hevc", "m4v", "mjpeg", "dv", "rm", "nut", "ivf", "gif"),
 )
 _CLOSED = {"format_whitelist": ",".join(CONTAINERS), "protocol_whitelist": "file"}
+# Titles need not be UTF-8. PyAV 19 reads them when asked for, and knows no such option any more.
+_TITLES: dict[str, Any] = {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors": "replace"}
 IN_ORDER = ("mjpeg", "mpeg4")  # codecs that decode one packet into one frame unless there are B-frames
 SKIPPED = 8  # bytes: an MPEG-4 packet up to this size may say "as before" and hold no frame
 
@@ -136,7 +138,7 @@ def opened(path: Path) -> Iterator[Film]:
     try:
         if path.is_file() and not path.stat().st_size:
             raise Unreadable(f"{path}: is empty")
-        container = av.open(f"file:{path}", metadata_errors="replace", options=_CLOSED)
+        container = av.open(f"file:{path}", options=_CLOSED, **_TITLES)
     except av.error.ArgumentError as error:  # what FFmpeg says of a format that is not on the list
         raise Unreadable(f"{path}: is none of the containers that are read: {', '.join(CONTAINERS)}") from error
     except (av.error.FFmpegError, OSError) as error:
