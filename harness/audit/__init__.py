@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.audit import checks
 from harness.audit.checks import Evidence
-from harness.audit.findings import Finding, from_note, once, refused
+from harness.audit.findings import GRAVITIES, NOTE, Finding, from_note, once, refused
 from harness.data import media
 from harness.data.clips import SPLITS, Clip, Progress
 from harness.data.scan import Survey, hold_out, refusals, survey
@@ -72,13 +72,13 @@ class Audit:
     @property
     def problems(self) -> list[Finding]:
         """What stands in the way, refusals first."""
-        found = [finding for finding in self.findings if finding.gravity != "note"]
-        return sorted(found, key=lambda finding: finding.gravity == "problem")
+        found = [finding for finding in self.findings if finding.gravity != NOTE]
+        return sorted(found, key=lambda finding: GRAVITIES.index(finding.gravity))
 
     @property
     def remarks(self) -> list[Finding]:
         """What a run takes as it is, and how the copy was read."""
-        found = [finding for finding in self.findings if finding.gravity == "note"]
+        found = [finding for finding in self.findings if finding.gravity == NOTE]
         return sorted(found, key=lambda finding: not finding.mend)
 
     def as_json(self) -> dict[str, Any]:
@@ -254,8 +254,9 @@ def _of_folds(folds: Sequence[Fold], clips: Clips) -> Iterator[Finding]:
         messages = [f"fold {name}: {finding.message}" for name, finding in same]
         text = "; ".join(messages[:SHOWN]) + ("; …" if len(messages) > SHOWN else "")
         count, ids = sum(finding.count for _, finding in same), tuple(id for _, f in same for id in f.clips)
-        place, taken = f"{where}, fold{'s' * (len(same) > 1)} {names}", all(finding.taken for _, finding in same)
-        yield Finding(kind, place, text, same[0][1].mend, count, ids, taken)
+        place = f"{where}, fold{'s' * (len(same) > 1)} {names}"
+        gravest = min((finding.gravity for _, finding in same), key=GRAVITIES.index)
+        yield Finding(kind, place, text, same[0][1].mend, count, ids, gravest)
 
 
 def _of_fold(fold: Fold, clips: Clips) -> Iterator[Finding]:

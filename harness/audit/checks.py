@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from harness.audit import geometry
-from harness.audit.findings import Finding, about
+from harness.audit.findings import NOTE, PROBLEM, REFUSED, Finding, about
 from harness.data.boxes import another_convention
 from harness.data.clips import IMAGES, SPLITS, Clip
 from harness.data.sentences import MEND, faults
@@ -90,7 +90,7 @@ def official_counts(evidence: Evidence) -> Iterator[Finding]:
         mend += f" (official numbers: {evidence.official_note})" if evidence.official_note else ""
         count = sum(abs(n - told) for n, told in off.values())
         few = all(abs(n - told) <= evidence.spare * told for n, told in off.values())
-        yield Finding("official-count", ", ".join(off), "; ".join(each), mend, count, taken=few)
+        yield Finding("official-count", ", ".join(off), "; ".join(each), mend, count, gravity=NOTE if few else PROBLEM)
 
 
 def classes_missing(evidence: Evidence) -> Iterator[Finding]:
@@ -133,7 +133,7 @@ def faces_missing(evidence: Evidence) -> Iterator[Finding]:
         return
     if not evidence.has_boxes:
         message = "this copy has no face boxes; face.missing says what stands in for the face"
-        yield Finding("no-boxes", evidence.name, message, count=len(missing))
+        yield Finding("no-boxes", evidence.name, message, count=len(missing), gravity=NOTE)
         return
     boxes = evidence.adapter.boxes
     near = boxes.neighbours() if boxes else ""
@@ -145,7 +145,7 @@ def faces_missing(evidence: Evidence) -> Iterator[Finding]:
         text += f"; most of them are {evidence.classes[label]}, {most:,} of its {all_of:,}"
     mend = "give boxes for them; else face.missing says what stands in for the face"
     place = str(boxes.file) if boxes else evidence.name
-    yield Finding("face-missing", place, text + (f"; {near}" if near else ""), mend, len(missing), ids, taken=True)
+    yield Finding("face-missing", place, text + (f"; {near}" if near else ""), mend, len(missing), ids, NOTE)
 
 
 def faces_outside(evidence: Evidence) -> Iterator[Finding]:
@@ -181,13 +181,13 @@ def unreadable(evidence: Evidence) -> Iterator[Finding]:
     root = f"{evidence.adapter.root}/"
     seen = [(clip, evidence.probes[clip.id]) for clip in evidence.present if clip.id in evidence.probes]
     broken = [(clip, probe.error.replace(root, "")) for clip, probe in seen if probe.error]
-    skips = evidence.skips
+    skips, gravity = evidence.skips, NOTE if evidence.skips else REFUSED
     mend = "copy the file again" + ("" if skips else ", or set clips.unreadable = skip")
     for clip, error in broken[:UNREADABLE_SHOWN]:
         message = f"{clip.id} of {clip.split}: {error}"
-        yield Finding("unreadable-clip", clip.media, message, mend, 1, (clip.id,), skips, not skips)
+        yield Finding("unreadable-clip", clip.media, message, mend, 1, (clip.id,), gravity)
     if rest := [clip for clip, _ in broken[UNREADABLE_SHOWN:]]:
-        yield about("unreadable-clip", evidence.name, rest, "these can't be read either", mend, skips, not skips)
+        yield about("unreadable-clip", evidence.name, rest, "these can't be read either", mend, gravity)
 
 
 def short_clips(evidence: Evidence) -> Iterator[Finding]:
@@ -197,7 +197,7 @@ def short_clips(evidence: Evidence) -> Iterator[Finding]:
         fewest = min(evidence.probes[clip.id].frames for clip in short)
         message = f"fewer than {evidence.frames} frames (the shortest has {fewest}), so some are used again"
         mend = "set clips.frames lower, or keep it: every frame is used, in order, some of them again"
-        yield about("short-clip", evidence.name, short, message, mend, taken=True)
+        yield about("short-clip", evidence.name, short, message, mend, NOTE)
 
 
 def is_short(clip: Clip, probe: Probe, frames: int) -> bool:
@@ -214,7 +214,7 @@ def frame_counts(evidence: Evidence) -> Iterator[Finding]:
         message = f"{plural(len(wrong), 'clip')} of another length than listed{all_over}: {named}"
         mend = "use the media that the list was made for, or a list of these: the true count is what is sampled"
         ids = tuple(clip.id for clip, _ in wrong)
-        yield Finding("frame-count", evidence.name, message, mend, len(wrong), ids, taken=True)
+        yield Finding("frame-count", evidence.name, message, mend, len(wrong), ids, NOTE)
 
 
 def same_content(evidence: Evidence) -> Iterator[Finding]:

@@ -9,6 +9,8 @@ from harness.data.clips import Clip, Note
 from harness.errors import BadInput
 from harness.words import plural, some
 
+# A run stops at it; takes it, though it should be mended first; takes it as it is.
+GRAVITIES = REFUSED, PROBLEM, NOTE = ("refused", "problem", "note")
 TAKEN = {"label-without-video", "video-without-label"}  # notes of what a run takes; past its limits it is `refused`
 
 
@@ -17,15 +19,7 @@ class Finding(Note):
     """A note that knows which clips it befell, so that they can be shown."""
 
     clips: tuple[str, ...] = ()
-    taken: bool = False  # by a run, as it is and within its limits
-    stops: bool = False  # a run stops at it, as at what is `refused`
-
-    @property
-    def gravity(self) -> str:
-        """What a run refuses; what it takes though it should be mended first; what is only to be known."""
-        if self.kind == "refused" or self.stops:
-            return "refused"
-        return "problem" if self.mend and not self.taken else "note"
+    gravity: str = PROBLEM
 
     def as_json(self) -> dict[str, object]:
         plain = {"kind": self.kind, "where": self.where, "message": self.message, "mend": self.mend}
@@ -33,22 +27,24 @@ class Finding(Note):
 
 
 def about(
-    kind: str, where: str, clips: Sequence[Clip], message: str, mend: str = "", taken: bool = False, stops: bool = False
+    kind: str, where: str, clips: Sequence[Clip], message: str, mend: str = "", gravity: str = PROBLEM
 ) -> Finding:
     """A finding on clips: how many they are, what befell them, and three of them by name."""
     text = f"{plural(len(clips), 'clip')}: {message}: {some(clip.id for clip in clips)}"
-    return Finding(kind, where, text, mend, len(clips), tuple(clip.id for clip in clips), taken, stops)
+    return Finding(kind, where, text, mend, len(clips), tuple(clip.id for clip in clips), gravity)
 
 
 def from_note(note: Note, clips: tuple[str, ...] = ()) -> Finding:
     """A note of the adapter or the survey, with its count in the words, which a note's message leaves out."""
     message = note.message if note.count < 2 else f"{note.message} ({note.count:,} in all)"
-    return Finding(note.kind, note.where, message, note.mend, note.count, clips, note.kind in TAKEN)
+    gravity = NOTE if note.kind in TAKEN or not note.mend else PROBLEM
+    return Finding(note.kind, note.where, message, note.mend, note.count, clips, gravity)
 
 
 def refused(error: BadInput) -> Finding:
     """What stops a run before it starts."""
-    return Finding("refused", error.where, error.what, error.mend or "mend it: a run stops here")
+    mend = error.mend or "mend it: a run stops here"
+    return Finding("refused", error.where, error.what, mend, gravity=REFUSED)
 
 
 def once(findings: Sequence[Finding]) -> list[Finding]:
