@@ -88,10 +88,10 @@ def run(plan: Plan, record: Mapping[str, Any], store: Store, asked: Asked, argv:
     if runner is not None:
         if not launch.worker:
             _fill(runner, todo)
-        if launch.task == "prepare":
-            _picture(plan, store, board)
-            board.close()
-            return outcome
+            if launch.task == "prepare":
+                _picture(plan, store, board)
+                board.close()
+                return outcome
         _set_threads(runner, todo, launch, most)
         outcome.died = _train(runner, awaited, board, count, most, argv)
         if launch.leads and not launch.task:  # last: they must not take the room that a result needs
